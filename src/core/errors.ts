@@ -1,0 +1,91 @@
+/**
+ * What this code base throws on purpose.
+ *
+ * Every error has a `code` out of a closed set, so that callers decide by code and never by text.
+ * The text says what could not be done, to what, and why; `hint` says what to try.
+ * A `RangeError` or `TypeError` that reaches a caller is a bug of ours, never an answer to bad input.
+ */
+
+/** Codes of {@link ComposefsError}. Documented in `docs/errors.md`. */
+export type ErrorCode =
+  // core
+  | "invalid-digest" //          text or bytes that are no fs-verity digest
+  | "invalid-tree" //            a tree that cannot be written as an EROFS image
+  | "dump-syntax" //             a composefs-dump(5) line that cannot be read
+  | "not-erofs" //               the EROFS magic is missing
+  | "not-composefs" //           EROFS, but without the composefs header
+  | "corrupt-image" //           a composefs image that contradicts itself
+  | "unsupported-image" //       a valid image that uses what composefs never writes
+  | "image-too-large" //         an image over the limits of the format
+  // floor
+  | "syscall-failed" //          see SyscallError: call, path, errno
+  | "unsupported-platform" //    not Linux, or an architecture without a system call table
+  // mount
+  | "invalid-mount-options" //   options that contradict each other
+  | "verity-missing" //          a digest was asked for and the image has no fs-verity
+  | "verity-mismatch" //         a digest was asked for and the image has another one
+  | "mount-failed" //            the kernel refused
+  // sources
+  | "source-changed" //          a file changed or vanished while it was read
+  | "source-unreadable" //       a file or directory that cannot be read
+  | "store-failed" //            the object store cannot take an object
+  | "output-failed" //           the image cannot be written
+  // cli
+  | "usage"; //                  a command line that makes no sense
+
+/** The base of all errors that are thrown on purpose. */
+export class ComposefsError extends Error {
+  override readonly name: string = "ComposefsError";
+  readonly code: ErrorCode;
+  /** What the user could try next: one sentence without a full stop, or nothing. */
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; hint?: string } = {}) {
+    super(message, "cause" in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.hint = options.hint;
+  }
+}
+
+/** A dump that cannot be read: says which line (from 1) and which field. */
+export class DumpError extends ComposefsError {
+  override readonly name = "DumpError";
+  /** Line number from 1; 0 where the whole dump is meant (an empty one, say). */
+  readonly line: number;
+  /** `path`, `size`, `mode`, `nlink`, `uid`, `gid`, `rdev`, `mtime`, `payload`, `content`, `digest`, `xattr` or `line`. */
+  readonly field: string;
+  /** The bare reason, as C `mkcomposefs` words it. */
+  readonly reason: string;
+
+  constructor(line: number, field: string, reason: string, hint?: string) {
+    super(
+      "dump-syntax",
+      line > 0
+        ? `Cannot read dump: line ${line}, ${field}: ${reason}`
+        : `Cannot read dump: ${reason}`,
+      hint === undefined ? {} : { hint },
+    );
+    this.line = line;
+    this.field = field;
+    this.reason = reason;
+  }
+}
+
+/** An image that cannot be read: says at which byte offset it contradicts itself. */
+export class ImageError extends ComposefsError {
+  override readonly name = "ImageError";
+  /** Byte offset from the start of the image. */
+  readonly offset: number;
+
+  constructor(
+    code: "not-erofs" | "not-composefs" | "corrupt-image" | "unsupported-image",
+    offset: number,
+    reason: string,
+  ) {
+    super(
+      code,
+      `Cannot read EROFS image: ${code === "corrupt-image" ? `corrupt at offset ${offset}: ` : ""}${reason}`,
+    );
+    this.offset = offset;
+  }
+}

@@ -1,0 +1,15 @@
+/**
+ * The formats: bytes in, bytes out.
+ *
+ * Pure: no file system, no clock, no randomness, no Node; it runs in a browser. A hash function and a
+ * byte source are handed in by the caller.
+ */
+
+export * from "./errors.ts";
+export * from "./bytes/byte-string.ts";
+export * from "./bytes/hex.ts";
+export * from "./bytes/source.ts";
+export * from "./fsverity/digest.ts";
+export * from "./fsverity/hasher.ts";
+export * from "./tree/node.ts";
+export * from "./erofs/version.ts";
