@@ -3,3 +3,4 @@
  */
 
 export * from "./errors.ts";
+export * from "./block-hash.ts";
