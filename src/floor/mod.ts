@@ -12,3 +12,4 @@ export * from "./read-directory.ts";
 export * from "./temporary-file.ts";
 export * from "./verity.ts";
 export * from "./xattr.ts";
+export * from "./block-hash.ts";
