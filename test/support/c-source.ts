@@ -5,7 +5,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { testCache } from "./cache.ts";
+import { testCache } from "../../scripts/cache.mjs";
 
 /** The root of the C project's source, or `undefined`. */
 export function findCSource(): string | undefined {

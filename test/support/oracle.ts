@@ -8,7 +8,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { testCache } from "./cache.ts";
+import { testCache } from "../../scripts/cache.mjs";
 
 /** What a command left behind. */
 export interface Finished {
