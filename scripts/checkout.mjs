@@ -17,7 +17,11 @@ export function prepareCheckout() {
     console.log("Installing what package-lock.json lists …");
     step("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
   }
-  step(process.execPath, [join(CHECKOUT, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.json"]);
+  step(process.execPath, [
+    join(CHECKOUT, "node_modules/typescript/bin/tsc"),
+    "-p",
+    "tsconfig.json",
+  ]);
 }
 
 /**
@@ -63,9 +67,12 @@ function isInstalled() {
  */
 function step(command, args) {
   const done = spawnSync(command, args, { cwd: CHECKOUT, stdio: ["ignore", "inherit", "inherit"] });
-  if (done.error !== undefined) throw new LauncherError(`Cannot run ${command}: ${done.error.message}`);
+  if (done.error !== undefined)
+    throw new LauncherError(`Cannot run ${command}: ${done.error.message}`);
   if (done.status !== 0) {
-    throw new LauncherError(`Cannot go on: \`${[command, ...args].join(" ")}\` ended with status ${done.status}`);
+    throw new LauncherError(
+      `Cannot go on: \`${[command, ...args].join(" ")}\` ended with status ${done.status}`,
+    );
   }
 }
 

@@ -51,7 +51,13 @@ export function downloadSource({ directory, suite, name }) {
  * @param {string} suite
  */
 function openPrivateApt(directory, suite) {
-  for (const part of ["etc/sources.list.d", "etc/preferences.d", "etc/apt.conf.d", "state/lists/partial", "archives/partial"]) {
+  for (const part of [
+    "etc/sources.list.d",
+    "etc/preferences.d",
+    "etc/apt.conf.d",
+    "state/lists/partial",
+    "archives/partial",
+  ]) {
     mkdirSync(join(directory, part), { recursive: true });
   }
   const sources = join(directory, "etc/sources.list.d", `${suite}.sources`);
@@ -91,11 +97,13 @@ function openPrivateApt(directory, suite) {
     );
   }
   /** @param {string | undefined} cwd */
-  const within = (cwd) => (/** @type {string[]} */ ...args) =>
-    runQuiet("apt-get", ["--quiet", "--yes", ...args], {
-      cwd,
-      env: { ...process.env, APT_CONFIG: config, DEBIAN_FRONTEND: "noninteractive" },
-    });
+  const within =
+    (cwd) =>
+    (/** @type {string[]} */ ...args) =>
+      runQuiet("apt-get", ["--quiet", "--yes", ...args], {
+        cwd,
+        env: { ...process.env, APT_CONFIG: config, DEBIAN_FRONTEND: "noninteractive" },
+      });
   const apt = Object.assign(within(undefined), { in: within });
   if (isNew) {
     try {
@@ -125,7 +133,11 @@ function machinesMirror() {
  */
 function runQuiet(command, args, options = {}) {
   try {
-    execFileSync(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"], maxBuffer: 2 ** 28 });
+    execFileSync(command, args, {
+      ...options,
+      stdio: ["ignore", "pipe", "pipe"],
+      maxBuffer: 2 ** 28,
+    });
   } catch (error) {
     const { stdout, stderr } = /** @type {{ stdout?: Buffer, stderr?: Buffer }} */ (error);
     const last = `${stdout ?? ""}${stderr ?? ""}`.trimEnd().split("\n").slice(-20).join("\n");

@@ -7,7 +7,15 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { testCache } from "./cache.mjs";
@@ -22,7 +30,8 @@ const KEY = `${SUITE} ${PACKAGE} 1`;
 export function setupOracle() {
   const oracle = join(testCache(), "oracle");
   const stamp = join(oracle, "ready");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === KEY) return `C tools: ready in ${oracle}`;
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === KEY)
+    return `C tools: ready in ${oracle}`;
   const problem = privateAptProblem();
   if (problem !== undefined) throw new Error(problem);
 
@@ -51,7 +60,15 @@ function unpackSource(files, target) {
   const archive = files.find((file) => /\.orig\.tar\.[a-z0-9]+$/.test(file));
   if (archive === undefined) throw new Error(`no upstream archive among ${files.join(", ")}`);
   mkdirSync(target);
-  execFileSync("tar", ["--extract", "--strip-components=1", "--no-same-owner", "--file", archive, "--directory", target]);
+  execFileSync("tar", [
+    "--extract",
+    "--strip-components=1",
+    "--no-same-owner",
+    "--file",
+    archive,
+    "--directory",
+    target,
+  ]);
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {

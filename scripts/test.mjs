@@ -95,7 +95,10 @@ function runVitest(config, filters) {
     );
     /** @type {Result[]} */
     const results = existsSync(path)
-      ? readFileSync(path, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line))
+      ? readFileSync(path, "utf8")
+          .trimEnd()
+          .split("\n")
+          .map((line) => JSON.parse(line))
       : [];
     if (done.status !== 0 && !results.some((result) => result.state === "failed")) {
       const why = `vitest ended with ${done.status ?? done.signal} and no failed test`;
