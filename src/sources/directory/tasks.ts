@@ -86,6 +86,9 @@ export interface PublishReply {
 
 export type Reply = EntriesReply | PublishReply;
 
+/** The reply that a task of this type gets. */
+export type ReplyTo<T extends Task> = Extract<Reply, { readonly kind: T["kind"] }>;
+
 /** What went wrong, without the path, which only the walking thread knows. */
 export interface EntryFailure {
   readonly code: "source-changed" | "source-unreadable" | "invalid-tree" | "store-failed";
