@@ -7,8 +7,6 @@
  * refer to them. A group is as large as the limit of open files allows.
  */
 
-import { readFileSync } from "node:fs";
-
 import { displayText, sliceByteString } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
@@ -38,12 +36,8 @@ import type { TaskPool } from "./task-pool.ts";
 
 const DIRECTORY_MODE = 0o755;
 
-/** Groups above this size gain nothing: a sync for each 512 MiB keeps the disk busy meanwhile. */
-const GROUP_OBJECTS = 16384;
+/** A sync for each 512 MiB keeps the disk busy while the rest is read. */
 const GROUP_BYTES = 1 << 29;
-
-/** Descriptors that are left to everything else in the process. */
-const RESERVED_FDS = 1024;
 
 /** Objects that a thread names at a time. */
 const PUBLISH_BATCH = 256;
@@ -56,7 +50,7 @@ export class ObjectStore {
   /** Directories made for the store, the outermost first. */
   readonly #made: readonly ByteString[];
   readonly #claims = new DigestClaims();
-  readonly #groupObjects = groupLimit();
+  readonly #groupObjects: number;
   readonly #prefixes = new Set<ByteString>();
   #group: StagedObject[] = [];
   #groupBytes = 0;
@@ -67,9 +61,9 @@ export class ObjectStore {
 
   /**
    * Opens a store, making it and its parents if it is missing. A symlink in its place is refused.
-   * Throws `store-failed`.
+   * `groupObjects` objects at most are made durable together. Throws `store-failed`.
    */
-  static open(path: ByteString): ObjectStore {
+  static open(path: ByteString, groupObjects: number): ObjectStore {
     const trimmed = path.replace(/(?<=[^/])\/+$/, "") as ByteString;
     const made: ByteString[] = [];
     try {
@@ -79,17 +73,23 @@ export class ObjectStore {
         throw failed(trimmed, "it is a symlink", "name the directory that it points to");
       }
       const dirfd = openat(AT_FDCWD, trimmed, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-      return new ObjectStore(trimmed, dirfd, made);
+      return new ObjectStore(trimmed, dirfd, made, groupObjects);
     } catch (error) {
       removeDirectories(made);
       throw error instanceof SyscallError ? failedCall(trimmed, error) : error;
     }
   }
 
-  private constructor(path: ByteString, dirfd: Fd, made: readonly ByteString[]) {
+  private constructor(
+    path: ByteString,
+    dirfd: Fd,
+    made: readonly ByteString[],
+    groupObjects: number,
+  ) {
     this.#path = path;
     this.#dirfd = dirfd;
     this.#made = made;
+    this.#groupObjects = groupObjects;
     this.#fresh = !readDirectory(dirfd).some(({ name }) => /^[0-9a-f]{2}$/.test(name));
   }
 
@@ -206,14 +206,6 @@ export class ObjectStore {
     }
     this.#prefixes.add(prefix);
   }
-}
-
-/** Two groups are open at a time: one collects, one is synced. */
-function groupLimit(): number {
-  const line = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync("/proc/self/limits", "utf8"));
-  const limit = Number(line?.[1] ?? RESERVED_FDS);
-  const available = Number.isNaN(limit) ? Infinity : (limit - RESERVED_FDS) / 2;
-  return Math.max(64, Math.min(GROUP_OBJECTS, Math.floor(available)));
 }
 
 function makeDirectories(path: ByteString, made: ByteString[]): void {

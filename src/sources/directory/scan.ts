@@ -19,18 +19,14 @@ import { RecordReader } from "./entry-record.ts";
 import type { Inode } from "./entry-record.ts";
 import { linkNames } from "./hard-links.ts";
 import { ObjectStore } from "./object-store.ts";
+import { limitsFor } from "./open-files.ts";
+import type { Limits } from "./open-files.ts";
 import { OpenDirectory } from "./open-directory.ts";
 import type { GrowingDirectory } from "./open-directory.ts";
 import type { ScanCounts, ScanOptions, ScanProgress, ScanResult } from "./options.ts";
 import { TaskPool } from "./task-pool.ts";
 import { decodeEntry, encodeType } from "./tasks.ts";
 import type { EntriesReply, EntryFailure, ThreadConfig } from "./tasks.ts";
-
-/** Entries in a batch: about 1 ms of work. */
-const BATCH_ENTRIES = 128;
-
-/** Batches that may wait or be read per thread before the walk pauses. */
-const BATCHES_PER_THREAD = 6;
 
 /**
  * Scans the directory `path`. Symlinks are never followed (but `path/` with a trailing slash follows
@@ -71,22 +67,23 @@ interface FoundDirectory {
 class Scan {
   readonly #path: ByteString;
   readonly #options: ScanOptions;
-  readonly #threads: number;
+  readonly #limits: Limits;
   readonly #cancelled = new SharedArrayBuffer(4);
   readonly #store: ObjectStore | undefined;
   readonly #pool: TaskPool;
   readonly #open = new Set<OpenDirectory>();
   readonly #found: FoundDirectory[] = [];
   readonly #linked = new Map<Leaf, Inode>();
-  #batch: BatchPart[] = [];
-  #batchEntries = 0;
+  /** Entries that have been seen and not been handed out. */
+  readonly #listed: BatchPart[] = [];
+  #listedEntries = 0;
   /** Tasks without a reply, and who waits for one. */
   #unanswered = 0;
   #onAnswer: (() => void) | undefined;
   #failure: { readonly error: unknown } | undefined;
   #committed = false;
   #walked = false;
-  #listed = 1;
+  #total = 1;
   #read = 0;
   #bytes = 0;
   readonly #counts = {
@@ -101,16 +98,19 @@ class Scan {
   constructor(path: ByteString, options: ScanOptions) {
     this.#path = path;
     this.#options = options;
-    this.#threads = options.threads ?? availableParallelism();
+    const threads = options.threads ?? availableParallelism();
+    this.#limits = limitsFor(threads);
     this.#store =
-      options.digestStore === undefined ? undefined : ObjectStore.open(options.digestStore);
+      options.digestStore === undefined
+        ? undefined
+        : ObjectStore.open(options.digestStore, this.#limits.groupObjects);
     const config: ThreadConfig = {
       xattrs: options.xattrs ?? "all",
       skipDevices: options.skipDevices ?? false,
       cancelled: this.#cancelled,
       store: this.#store?.config,
     };
-    this.#pool = new TaskPool(config, this.#threads);
+    this.#pool = new TaskPool(config, threads);
   }
 
   async run(): Promise<ScanResult> {
@@ -138,21 +138,24 @@ class Scan {
   }
 
   async #walk(): Promise<void> {
-    const limit = BATCHES_PER_THREAD * this.#threads;
     for (;;) {
       this.#assertRunning();
       if (this.#store?.isGroupFull === true) await this.#seal(this.#store);
-      const found = this.#found.pop();
-      if (found !== undefined) {
-        this.#enter(found);
-        while (this.#unanswered >= limit) await this.#answer();
-        continue;
+      if (this.#unanswered >= this.#limits.batches) {
+        await this.#answer();
+      } else if (this.#listedEntries >= this.#limits.batchEntries) {
+        this.#submit(this.#takeBatch());
+      } else if (this.#found.length > 0) {
+        this.#enter(this.#found.pop()!);
+      } else if (this.#listed.length > 0) {
+        this.#submit(this.#takeBatch());
+      } else if (this.#unanswered > 0) {
+        // A file system that hides types may still bring directories.
+        this.#walked = true;
+        await this.#answer();
+      } else {
+        return;
       }
-      this.#submitBatch();
-      if (this.#unanswered === 0 && this.#found.length === 0) return;
-      // A file system that hides types may still bring directories.
-      this.#walked = true;
-      await this.#answer();
     }
   }
 
@@ -174,18 +177,18 @@ class Scan {
     this.#read++;
     let entries: string[] = [];
     for (const entry of this.#about(path, () => directory.readEntries())) {
-      this.#listed++;
+      this.#total++;
       if (entry.type === DT.dir) {
         this.#find(directory, entry.name as ByteString);
         continue;
       }
       entries.push(encodeType(entry.type) + entry.name);
-      if (this.#batchEntries + entries.length >= BATCH_ENTRIES) {
-        this.#addToBatch({ directory, entries });
+      if (entries.length === this.#limits.batchEntries) {
+        this.#list({ directory, entries });
         entries = [];
       }
     }
-    if (entries.length > 0) this.#addToBatch({ directory, entries });
+    if (entries.length > 0) this.#list({ directory, entries });
     this.#release(directory);
     return directory.node;
   }
@@ -201,19 +204,22 @@ class Scan {
     this.#about(directory.path, () => directory.close());
   }
 
-  #addToBatch(part: BatchPart): void {
+  #list(part: BatchPart): void {
     part.directory.retain();
-    this.#batch.push(part);
-    this.#batchEntries += part.entries.length;
-    if (this.#batchEntries >= BATCH_ENTRIES) this.#submitBatch();
+    this.#listed.push(part);
+    this.#listedEntries += part.entries.length;
   }
 
-  #submitBatch(): void {
-    if (this.#batch.length === 0) return;
-    const batch = this.#batch;
-    this.#batch = [];
-    this.#batchEntries = 0;
-    this.#submit(batch);
+  /** Takes about as many entries as a batch should have. */
+  #takeBatch(): BatchPart[] {
+    const batch: BatchPart[] = [];
+    for (let entries = 0; entries < this.#limits.batchEntries && this.#listed.length > 0;) {
+      const part = this.#listed.pop()!;
+      batch.push(part);
+      entries += part.entries.length;
+    }
+    for (const { entries } of batch) this.#listedEntries -= entries.length;
+    return batch;
   }
 
   #submit(batch: readonly BatchPart[]): void {
@@ -318,7 +324,7 @@ class Scan {
       phase,
       files: this.#read,
       bytes: this.#bytes,
-      ...(this.#walked ? { totalFiles: this.#listed } : {}),
+      ...(this.#walked ? { totalFiles: this.#total } : {}),
     });
   }
 
