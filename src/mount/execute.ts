@@ -198,6 +198,10 @@ function hintFor(cause: SyscallError): string | undefined {
     case "ENODEV":
       if (cause.syscall !== "fsopen" && cause.syscall !== "mount") return cause.hint;
       return `The kernel has no ${cause.subject}: see /proc/filesystems, and try modprobe ${cause.subject}`;
+    case "EINVAL":
+      // overlayfs tells some of its reasons to the kernel log only.
+      if (cause.syscall !== "fsconfig" && cause.syscall !== "mount") return cause.hint;
+      return "The kernel log may say why: see dmesg";
     case "ENOSYS":
       return "The kernel is too old for this, or a sandbox (seccomp) forbids it";
     default:

@@ -59,24 +59,39 @@ export function mountOverlay(
 ): Fd | undefined {
   return Cleanup.scope((cleanup) => {
     const layers = openLayers(image, step, cleanup);
-    const ways = [
+    const ways: OverlayWay[] = [
       () => mountDetached(kernel, step, (context) => addByDescriptor(kernel, context, layers)),
       () => mountDetached(kernel, step, (context) => addByPath(kernel, context, layers)),
       () => mountDetached(kernel, step, (context) => setLowerdir(kernel, context, layers)),
       () => mountAtOnce(kernel, layers, step, target, "::"),
       () => mountAtOnce(kernel, layers, step, target, ":"),
     ];
-    const refusals: SyscallError[] = [];
-    for (const mountThisWay of ways) {
-      try {
-        return mountThisWay();
-      } catch (error) {
-        if (!isErrno(error, ...NOT_THIS_WAY)) throw error;
-        refusals.push(error);
-      }
-    }
-    throw mostTelling(refusals);
+    return firstPossible(ways);
   });
+}
+
+/** Returns the overlay, or `undefined` if it is attached already. */
+type OverlayWay = () => Fd | undefined;
+
+/** Takes the first way that the kernel knows. */
+function firstPossible(ways: readonly OverlayWay[]): Fd | undefined {
+  const refusals: SyscallError[] = [];
+  for (const [index, mountThisWay] of ways.entries()) {
+    try {
+      return mountThisWay();
+    } catch (error) {
+      if (!isErrno(error, ...NOT_THIS_WAY)) throw error;
+      // Once all options have been taken as paths, the layers are refused and not how they are given.
+      // Descriptors get another chance: they may be taken before the kernel finds the image detached.
+      if (index > 0 && isCreation(error)) throw error;
+      refusals.push(error);
+    }
+  }
+  throw mostTelling(refusals);
+}
+
+function isCreation(error: SyscallError): boolean {
+  return error instanceof FsContextError && error.subject === "create";
 }
 
 function openLayers(image: ImageMount, step: OverlayStep, cleanup: Cleanup): Layers {
