@@ -17,3 +17,4 @@ export * from "./temporary-file.ts";
 export * from "./user-namespace.ts";
 export * from "./verity.ts";
 export * from "./xattr.ts";
+export * from "./block-hash.ts";

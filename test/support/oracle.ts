@@ -1,0 +1,75 @@
+/**
+ * The C project's own tools, to compare with: `mkcomposefs` and `composefs-info` of Debian's package
+ * `composefs`, in a root directory of their own with the libraries they were built for.
+ *
+ * `npm run setup:oracle` makes that directory; COMPOSEFS_ORACLE names another one.
+ */
+
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { testCache } from "../../scripts/cache.mjs";
+
+/** What a command left behind. */
+export interface Finished {
+  /** Exit status; -1 when it was ended by a signal. */
+  readonly status: number;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+}
+
+/** How to run a command. */
+export interface RunOptions {
+  readonly stdin?: string | Uint8Array;
+  readonly cwd?: string;
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Debian's names of the two architectures and the file names of their dynamic loaders. */
+const LOADERS: Readonly<Record<string, { readonly triplet: string; readonly loader: string }>> = {
+  x64: { triplet: "x86_64-linux-gnu", loader: "ld-linux-x86-64.so.2" },
+  arm64: { triplet: "aarch64-linux-gnu", loader: "ld-linux-aarch64.so.1" },
+};
+
+/** The root directory with the C tools, or `undefined`. */
+export function findOracle(): string | undefined {
+  const root = process.env["COMPOSEFS_ORACLE"] ?? join(testCache(), "oracle", "root");
+  return existsSync(join(root, "usr/bin/mkcomposefs")) ? root : undefined;
+}
+
+/** The C tools. Throws where they are not set up: tests ask `needs("oracle")` first. */
+export const oracle = {
+  mkcomposefs: (args: readonly string[], options?: RunOptions): Finished =>
+    runTool("mkcomposefs", args, options),
+  composefsInfo: (args: readonly string[], options?: RunOptions): Finished =>
+    runTool("composefs-info", args, options),
+  /** The image bytes that `mkcomposefs --from-file -` writes; throws its standard error when it fails. */
+  imageOfDump: (dump: string | Uint8Array, args: readonly string[] = []): Buffer => {
+    const done = runTool("mkcomposefs", [...args, "--from-file", "-", "-"], { stdin: dump });
+    if (done.status !== 0)
+      throw new Error(`mkcomposefs exited with ${done.status}: ${done.stderr}`);
+    return done.stdout;
+  },
+} as const;
+
+function runTool(name: string, args: readonly string[], options: RunOptions = {}): Finished {
+  const root = findOracle();
+  const machine = LOADERS[process.arch];
+  if (root === undefined || machine === undefined) throw new Error("the C tools are not set up");
+  const libraries = join(root, "usr/lib", machine.triplet);
+  const loader = join(libraries, machine.loader);
+  return run(loader, ["--library-path", libraries, join(root, "usr/bin", name), ...args], options);
+}
+
+/** Runs a command to its end. Standard input is empty unless given. */
+export function run(command: string, args: readonly string[], options: RunOptions = {}): Finished {
+  const done = spawnSync(command, args, {
+    input: options.stdin ?? "",
+    maxBuffer: 2 ** 30,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    env: { ...process.env, ...options.env },
+  });
+  if (done.error !== undefined) throw done.error;
+  return { status: done.status ?? -1, stdout: done.stdout, stderr: done.stderr.toString("utf8") };
+}
