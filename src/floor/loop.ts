@@ -19,8 +19,7 @@ const LO_FLAGS_AUTOCLEAR = 4;
 const LO_FLAGS_DIRECT_IO = 16;
 
 /** `struct loop_config`: fd, block_size, `struct loop_info64` from byte 8, 64 reserved bytes. */
-const LOOP_CONFIG = { fd: 0, blockSize: 4, flags: 8 + 52, fileName: 8 + 56, size: 8 + 232 + 64 };
-const LO_NAME_SIZE = 64;
+const LOOP_CONFIG = { fd: 0, blockSize: 4, flags: 8 + 52, size: 8 + 232 + 64 } as const;
 
 const libcIoctl = bindLibc("int ioctl(int fd, unsigned long request, void *argument)");
 
@@ -35,15 +34,11 @@ export interface LoopDevice {
   readonly path: string;
 }
 
-/**
- * Attaches a file read-only to a free loop device, in blocks of `blockSize` bytes.
- *
- * @param name what `losetup` shows as the backing file, cut to 63 bytes.
- */
-export function attachLoopDevice(file: Fd, name: string, blockSize: number): LoopDevice {
+/** Attaches a file read-only to a free loop device, in blocks of `blockSize` bytes. */
+export function attachLoopDevice(file: Fd, blockSize: number): LoopDevice {
   for (let attempt = 1; ; attempt++) {
     try {
-      return attachTo(freeDevice(), file, name, blockSize);
+      return attachTo(freeDevice(), file, blockSize);
     } catch (error) {
       // Between "N is free" and "N is ours" any other process may have come.
       if (!isErrno(error, "EBUSY") || attempt === ATTEMPTS) throw error;
@@ -60,31 +55,22 @@ function freeDevice(): string {
   }
 }
 
-function attachTo(path: string, file: Fd, name: string, blockSize: number): LoopDevice {
+function attachTo(path: string, file: Fd, blockSize: number): LoopDevice {
+  const config = Buffer.alloc(LOOP_CONFIG.size);
+  config.writeUInt32LE(file, LOOP_CONFIG.fd);
+  config.writeUInt32LE(blockSize, LOOP_CONFIG.blockSize);
+  // Direct I/O saves a second copy in the page cache. Where the file system has none, the kernel
+  // drops the flag without a word (seen on ramfs, Linux 6.18).
+  const flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO;
+  config.writeUInt32LE(flags, LOOP_CONFIG.flags);
   const fd = openat(AT_FDCWD, path, O_RDWR);
   try {
-    // Direct I/O saves a second copy in the page cache, but not every file system has it.
-    const wanted = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR;
-    try {
-      configure(fd, file, name, blockSize, wanted | LO_FLAGS_DIRECT_IO);
-    } catch (error) {
-      if (!isErrno(error, "EINVAL")) throw error;
-      configure(fd, file, name, blockSize, wanted);
-    }
-    return { fd, path };
+    ioctl(fd, LOOP_CONFIGURE, "LOOP_CONFIGURE", config);
   } catch (error) {
     close(fd);
     throw error;
   }
-}
-
-function configure(fd: Fd, file: Fd, name: string, blockSize: number, flags: number): void {
-  const config = Buffer.alloc(LOOP_CONFIG.size);
-  config.writeUInt32LE(file, LOOP_CONFIG.fd);
-  config.writeUInt32LE(blockSize, LOOP_CONFIG.blockSize);
-  config.writeUInt32LE(flags, LOOP_CONFIG.flags);
-  config.write(name.slice(0, LO_NAME_SIZE - 1), LOOP_CONFIG.fileName, "latin1");
-  ioctl(fd, LOOP_CONFIGURE, "LOOP_CONFIGURE", config);
+  return { fd, path };
 }
 
 function ioctl(fd: Fd, request: number, name: string, argument: Uint8Array | null): number {

@@ -5,6 +5,7 @@ import type { ByteString } from "../core/bytes/byte-string.ts";
 import { ComposefsError } from "../core/errors.ts";
 import { digestAlgorithm, fsVerityDigestFrom } from "../core/fsverity/digest.ts";
 import type { FsVerityDigest } from "../core/fsverity/digest.ts";
+import { kindOfMode } from "../core/tree/node.ts";
 import { SyscallError, describeErrno } from "../floor/errors.ts";
 import {
   AT_FDCWD,
@@ -30,12 +31,6 @@ import type { MountKernel } from "./kernel.ts";
 import { mountOverlay } from "./overlay-mount.ts";
 import { describeImage, planMount } from "./plan.ts";
 import type { MountPlan, MountRequest, MountStep } from "./plan.ts";
-
-const S_IFMT = 0o170000;
-const S_IFDIR = 0o040000;
-const S_IFREG = 0o100000;
-const S_IFBLK = 0o060000;
-const S_IFLNK = 0o120000;
 
 /**
  * Mounts a composefs image. When it returns, the mount is complete; when it throws, no mount, loop
@@ -98,11 +93,9 @@ class MountRun {
         this.#idmap = this.#closing(openUserNamespace(step.idmap));
         return;
       case "mount-image": {
-        const { image } = this.#plan;
         const mounted = mountImage(this.#kernel, this.#image!, {
           hasAcl: this.#hasAcl,
           idmapFd: this.#idmap,
-          name: typeof image === "number" ? "" : image,
         });
         this.#cleanup.defer(() => mounted.close());
         this.#imageMount = mounted;
@@ -125,8 +118,8 @@ class MountRun {
     // O_NONBLOCK: a named pipe in its place must not make us wait for a writer.
     const flags = O_RDONLY | O_NOCTTY | O_NONBLOCK;
     const fd = this.#closing(openat(AT_FDCWD, image, flags));
-    const type = fstat(fd).mode & S_IFMT;
-    if (type !== S_IFREG && type !== S_IFBLK) throw this.#failure("the image is not a file");
+    const kind = kindOfMode(fstat(fd).mode);
+    if (kind !== "file" && kind !== "blockdev") throw this.#failure("the image is not a file");
     return fd;
   }
 
@@ -154,11 +147,11 @@ class MountRun {
 
   #openTarget(target: ByteString): Fd {
     const fd = this.#closing(openat(AT_FDCWD, target, O_PATH | O_NOFOLLOW));
-    const type = fstat(fd).mode & S_IFMT;
-    if (type === S_IFLNK) {
+    const kind = kindOfMode(fstat(fd).mode);
+    if (kind === "symlink") {
       throw this.#failure("the target is a symbolic link", "Name the directory that it leads to");
     }
-    if (type !== S_IFDIR) throw this.#failure("the target is not a directory");
+    if (kind !== "directory") throw this.#failure("the target is not a directory");
     return fd;
   }
 

@@ -30,8 +30,6 @@ export interface ImageMountOptions {
   readonly hasAcl: boolean;
   /** A user namespace whose ID mapping the mount gets. */
   readonly idmapFd: Fd | undefined;
-  /** What a loop device shows as its backing file. */
-  readonly name: string;
 }
 
 /** A mounted image. {@link ImageMount.close} leaves nothing of it but what an overlay holds. */
@@ -97,7 +95,7 @@ export function mountImage(kernel: MountKernel, image: Fd, options: ImageMountOp
     if (!isErrno(error, "ENOTBLK")) throw error;
   }
   return Cleanup.scope((cleanup) => {
-    const device = kernel.attachLoopDevice(image, options.name, EROFS_BLKSIZ);
+    const device = kernel.attachLoopDevice(image, EROFS_BLKSIZ);
     cleanup.defer(() => close(device.fd));
     return mountErofs(kernel, device.path, options);
   });
