@@ -2,8 +2,8 @@
  * The text of `--help`: use, what it does, options, commands, examples.
  */
 
-import { formatOption, formatSynopsis } from "./spec.ts";
-import type { CommandSpec, OptionSpec, ProgramSpec, Section } from "./spec.ts";
+import { formatOption, formatSynopsis, optionsWithHelp } from "./spec.ts";
+import type { CommandSpec, ProgramSpec, Section } from "./spec.ts";
 
 const WIDTH = 80;
 const INDENT = "  ";
@@ -20,7 +20,7 @@ export function formatHelp(command: Command, title: string, heading = plain): st
     const rows = command.commands.map((sub) => [sub.name, sub.brief] as const);
     blocks.push(`${heading("Commands:")}\n${formatTerms(rows)}`);
   }
-  const options = withHelp(command.options);
+  const options = optionsWithHelp(command);
   blocks.push(
     `${heading("Options:")}\n${formatTerms(options.map((o) => [formatOption(o), o.brief]))}`,
   );
@@ -43,12 +43,6 @@ export function formatHelp(command: Command, title: string, heading = plain): st
 /** The line that follows a mistake on the command line. */
 export function formatUse(command: Command, title: string): string {
   return `Use: ${title} ${formatSynopsis(command)}`;
-}
-
-/** `--help` works everywhere; subcommands do not list it in the table. */
-function withHelp(options: readonly OptionSpec[]): readonly OptionSpec[] {
-  if (options.some((option) => option.name === "help")) return options;
-  return [...options, { name: "help", brief: "Show this help and exit" }];
 }
 
 function formatSection(section: Section, heading: (text: string) => string): string {

@@ -2,7 +2,7 @@
  * Man pages in the man(7) language, from the tables of the commands.
  */
 
-import { HELP_OPTION, formatOption, formatSynopsis } from "./spec.ts";
+import { formatOption, formatSynopsis, optionsWithHelp } from "./spec.ts";
 import type { CommandSpec, Example, OptionSpec, ProgramSpec, Section } from "./spec.ts";
 
 /** The man page of a program. `version` goes into its footer; there is no date, so that it stays. */
@@ -41,7 +41,7 @@ function subcommand(program: ProgramSpec, command: CommandSpec): string[] {
   const title = `${program.name} ${command.name}`;
   const lines = [`.SS ${escape(title)}`, synopsis(command, title)];
   lines.push(".PP", ...paragraphs(command.description));
-  lines.push(...[...command.options, HELP_OPTION].flatMap(optionEntry));
+  lines.push(...optionsWithHelp(command).flatMap(optionEntry));
   for (const section of command.sections ?? []) {
     lines.push(".PP", `\\fI${escape(section.title)}\\fP.`, ...sectionBody(section));
   }

@@ -99,3 +99,9 @@ export function formatSynopsis(command: CommandSpec & { readonly commands?: obje
   if (command.commands !== undefined) parts.push("COMMAND", "[ARGUMENT...]");
   return [...parts, ...command.operands.map(formatOperand)].join(" ");
 }
+
+/** All options of a command: `--help` works everywhere, also where the table does not list it. */
+export function optionsWithHelp(command: CommandSpec): readonly OptionSpec[] {
+  if (command.options.some((option) => option.name === HELP_OPTION.name)) return command.options;
+  return [...command.options, HELP_OPTION];
+}

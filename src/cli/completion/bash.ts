@@ -2,7 +2,7 @@
  * Completion for bash 4 and newer, without the bash-completion package.
  */
 
-import { HELP_OPTION } from "../spec.ts";
+import { optionsWithHelp } from "../spec.ts";
 import type { CommandSpec, OptionSpec, ProgramSpec, ValueKind } from "../spec.ts";
 
 /**
@@ -78,9 +78,7 @@ function dispatch(program: ProgramSpec, commands: readonly CommandSpec[]): strin
 }
 
 function reply(first: number | string, command: CommandSpec): string {
-  const options = command.options.includes(HELP_OPTION)
-    ? command.options
-    : [...command.options, HELP_OPTION];
+  const options = optionsWithHelp(command);
   const values = options.flatMap((option) =>
     option.value === undefined
       ? []

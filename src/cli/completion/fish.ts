@@ -2,7 +2,7 @@
  * Completion for fish 3 and newer.
  */
 
-import { HELP_OPTION } from "../spec.ts";
+import { optionsWithHelp } from "../spec.ts";
 import type { CommandSpec, OptionSpec, ProgramSpec, ValueKind } from "../spec.ts";
 
 /** The script for all programs. */
@@ -27,9 +27,7 @@ function programLines(program: ProgramSpec): string[] {
 }
 
 function commandLines(base: string, condition: string, command: CommandSpec): string[] {
-  const options = command.options.includes(HELP_OPTION)
-    ? command.options
-    : [...command.options, HELP_OPTION];
+  const options = optionsWithHelp(command);
   const lines = options.map((option) => `${base}${condition} ${optionArguments(option)}`);
   // Files are what fish offers for operands anyway.
   const [first] = command.operands;

@@ -2,7 +2,7 @@
  * Completion for zsh, with its own `_arguments`. Can be sourced after `compinit`, or stand in `fpath`.
  */
 
-import { HELP_OPTION } from "../spec.ts";
+import { optionsWithHelp } from "../spec.ts";
 import type { CommandSpec, OperandSpec, OptionSpec, ProgramSpec, ValueKind } from "../spec.ts";
 
 /** The script for all programs. */
@@ -55,9 +55,7 @@ function programFunction(program: ProgramSpec): string {
 }
 
 function commandFunction(name: string, command: CommandSpec): string {
-  const options = command.options.includes(HELP_OPTION)
-    ? command.options
-    : [...command.options, HELP_OPTION];
+  const options = optionsWithHelp(command);
   const specs = [
     ...options.flatMap(optionSpecs),
     ...command.operands.map((operand, i) => operandSpec(operand, i + 1)),
