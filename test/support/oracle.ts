@@ -47,8 +47,9 @@ export const oracle = {
   /** The image bytes that `mkcomposefs --from-file -` writes; throws its standard error when it fails. */
   imageOfDump: (dump: string | Uint8Array, args: readonly string[] = []): Buffer => {
     const done = runTool("mkcomposefs", [...args, "--from-file", "-", "-"], { stdin: dump });
-    if (done.status !== 0)
+    if (done.status !== 0) {
       throw new Error(`mkcomposefs exited with ${done.status}: ${done.stderr}`);
+    }
     return done.stdout;
   },
 } as const;
