@@ -13,3 +13,8 @@ export * from "./fsverity/digest.ts";
 export * from "./fsverity/hasher.ts";
 export * from "./tree/node.ts";
 export * from "./erofs/version.ts";
+export * from "./tree/validate.ts";
+export * from "./tree/walk.ts";
+export * from "./dump/mod.ts";
+export { chooseFormatVersion, writeImage } from "./erofs/writer.ts";
+export type { WriteImageOptions } from "./erofs/writer.ts";

@@ -2,4 +2,14 @@
  * The one door to the kernel: typed system calls, errors with names, probes; no policy.
  */
 
+export * from "./atomic-file.ts";
+export * from "./byte-path.ts";
 export * from "./errors.ts";
+export * from "./file-source.ts";
+export * from "./file-stat.ts";
+export * from "./file.ts";
+export * from "./read-directory.ts";
+export * from "./temporary-file.ts";
+export * from "./verity.ts";
+export * from "./xattr.ts";
+export * from "./block-hash.ts";

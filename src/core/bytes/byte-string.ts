@@ -34,7 +34,30 @@ export function byteStringFrom(bytes: Uint8Array): ByteString {
 /** Returns the byte string of a text, as UTF-8. */
 export function byteString(text: string): ByteString {
   if (isAscii(text)) return text as ByteString;
-  return byteStringFrom(new TextEncoder().encode(text));
+  // By hand: `TextEncoder` belongs to the host, not to the language.
+  let out = "";
+  for (const character of text) out += encodeCodePoint(character.codePointAt(0)!);
+  return out as ByteString;
+}
+
+/** UTF-8 of one code point; a lone surrogate becomes U+FFFD, as everywhere in the web platform. */
+function encodeCodePoint(code: number): string {
+  if (code < 0x80) return String.fromCharCode(code);
+  if (code < 0x800) return String.fromCharCode(0xc0 | (code >> 6), continuation(code));
+  if (code >= 0xd800 && code <= 0xdfff) return "\xef\xbf\xbd";
+  if (code < 0x10000) {
+    return String.fromCharCode(0xe0 | (code >> 12), continuation(code >> 6), continuation(code));
+  }
+  return String.fromCharCode(
+    0xf0 | (code >> 18),
+    continuation(code >> 12),
+    continuation(code >> 6),
+    continuation(code),
+  );
+}
+
+function continuation(bits: number): number {
+  return 0x80 | (bits & 0x3f);
 }
 
 /** Returns the bytes in a buffer of their own. */

@@ -1,0 +1,7 @@
+/** composefs-dump(5): text that says what is in an image, a line for each entry. */
+
+export { escapeBytes, unescapeBytes } from "./escape.ts";
+export type { EscapeRules } from "./escape.ts";
+export { formatDump } from "./format.ts";
+export { DumpParser, parseDump } from "./read.ts";
+export type { DumpOptions } from "./read.ts";

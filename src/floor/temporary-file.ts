@@ -1,0 +1,112 @@
+/**
+ * A file that is being made: complete before it has its name, gone if its maker fails.
+ *
+ * Where the file system can, the file has no name at all (`O_TMPFILE`), and nothing is left of it
+ * even after a kill; else it has a name `.tmp…` in the directory given.
+ */
+
+import { randomBytes } from "node:crypto";
+
+import type { BytePath } from "./byte-path.ts";
+import { isErrno } from "./errors.ts";
+import {
+  O_CREAT,
+  O_EXCL,
+  O_RDWR,
+  O_TMPFILE,
+  close,
+  linkFd,
+  linkat,
+  openat,
+  renameat,
+  unlinkat,
+} from "./file.ts";
+import type { Fd } from "./file.ts";
+
+/** A file without its final name. */
+export interface TemporaryFile {
+  /** Open for reading and writing. */
+  readonly fd: Fd;
+  /** Its name in the directory it was made in; `undefined` if it has none. */
+  readonly name: BytePath | undefined;
+}
+
+/** Makes an empty file on the file system of `dirfd`; `mode` is cut by the umask. */
+export function createTemporaryFile(dirfd: Fd, mode: number): TemporaryFile {
+  try {
+    return { fd: openat(dirfd, ".", O_TMPFILE | O_RDWR, mode), name: undefined };
+  } catch (error) {
+    // EISDIR and EINVAL come from kernels and file systems that do not know the flag.
+    if (!isErrno(error, "EOPNOTSUPP", "ENOTSUP", "EISDIR", "EINVAL")) throw error;
+  }
+  for (;;) {
+    const name = temporaryName();
+    try {
+      return { fd: openat(dirfd, name, O_CREAT | O_EXCL | O_RDWR, mode), name };
+    } catch (error) {
+      if (!isErrno(error, "EEXIST")) throw error;
+    }
+  }
+}
+
+/**
+ * Gives the file its final name: `replace` puts it over what is there, else a name that is taken is
+ * the error EEXIST. The descriptor stays open.
+ */
+export function nameTemporaryFile(
+  file: TemporaryFile,
+  dirfd: Fd,
+  toDir: Fd,
+  to: BytePath,
+  options: { readonly replace: boolean },
+): void {
+  if (file.name !== undefined) {
+    renameTemporary(dirfd, file.name, toDir, to, options.replace);
+    return;
+  }
+  if (!options.replace) {
+    linkFd(file.fd, toDir, to);
+    return;
+  }
+  // linkat(2) cannot replace, so the complete file gets a name for an instant.
+  const name = temporaryName();
+  linkFd(file.fd, dirfd, name);
+  try {
+    renameat(dirfd, name, toDir, to);
+  } catch (error) {
+    unlinkat(dirfd, name);
+    throw error;
+  }
+}
+
+/** Closes the file and removes its temporary name, if it still has one. */
+export function discardTemporaryFile(file: TemporaryFile, dirfd: Fd): void {
+  close(file.fd);
+  if (file.name === undefined) return;
+  try {
+    unlinkat(dirfd, file.name);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+  }
+}
+
+function renameTemporary(
+  fromDir: Fd,
+  from: BytePath,
+  toDir: Fd,
+  to: BytePath,
+  replace: boolean,
+): void {
+  try {
+    renameat(fromDir, from, toDir, to, { noReplace: !replace });
+  } catch (error) {
+    // Not every file system can rename without replacing; a second name is as good.
+    if (replace || !isErrno(error, "EINVAL", "ENOSYS")) throw error;
+    linkat(fromDir, from, toDir, to);
+    unlinkat(fromDir, from);
+  }
+}
+
+function temporaryName(): BytePath {
+  return `.tmp${randomBytes(6).toString("hex")}`;
+}
