@@ -1,20 +1,8 @@
 import { hash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { computeFsVerityDigest, FsVerityHasher } from "#src/core/mod.ts";
-import type { BlockHash, FsVerityAlgorithm } from "#src/core/mod.ts";
-
-function nodeHash(algorithm: FsVerityAlgorithm): BlockHash {
-  return {
-    algorithm,
-    hashBlocks(blocks, blockSize, out) {
-      for (let at = 0, to = 0; at < blocks.length; at += blockSize) {
-        const digest = hash(algorithm, blocks.subarray(at, at + blockSize), "buffer");
-        out.set(digest, to);
-        to += digest.length;
-      }
-    },
-  };
-}
+import type { FsVerityAlgorithm } from "#src/core/mod.ts";
+import { nodeHash } from "../../support/hash.ts";
 
 const VECTORS: [name: string, data: Uint8Array, algorithm: FsVerityAlgorithm, digest: string][] = [
   [
