@@ -30,8 +30,9 @@ const KEY = `${SUITE} ${PACKAGE} 1`;
 export function setupOracle() {
   const oracle = join(testCache(), "oracle");
   const stamp = join(oracle, "ready");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === KEY)
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === KEY) {
     return `C tools: ready in ${oracle}`;
+  }
   const problem = privateAptProblem();
   if (problem !== undefined) throw new Error(problem);
 
