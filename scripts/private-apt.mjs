@@ -5,7 +5,15 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join, relative } from "node:path";
 
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -53,7 +61,10 @@ export function unpackBarePackages({ packages, root, ...source }) {
  */
 export function packageDependencies({ name, ...source }) {
   const apt = openPrivateApt(source);
-  const printed = execFileSync("apt-cache", ["depends", "--important", name], { encoding: "utf8", env: apt.env });
+  const printed = execFileSync("apt-cache", ["depends", "--important", name], {
+    encoding: "utf8",
+    env: apt.env,
+  });
   return printed.split("\n").flatMap((line) => /^ +Depends: (\S+)/.exec(line)?.[1] ?? []);
 }
 
@@ -119,7 +130,13 @@ export function downloadSource({ directory, suite, name }) {
 
 /** @param {PackageSource} source */
 function openPrivateApt({ directory, suites, installed = "nothing", types = "deb" }) {
-  for (const part of ["etc/sources.list.d", "etc/preferences.d", "etc/apt.conf.d", "state/lists/partial", "archives/partial"]) {
+  for (const part of [
+    "etc/sources.list.d",
+    "etc/preferences.d",
+    "etc/apt.conf.d",
+    "state/lists/partial",
+    "archives/partial",
+  ]) {
     mkdirSync(join(directory, part), { recursive: true });
   }
   const sources = join(directory, "etc/sources.list.d/private.sources");
@@ -161,8 +178,10 @@ function openPrivateApt({ directory, suites, installed = "nothing", types = "deb
   }
   const env = { ...process.env, APT_CONFIG: config, DEBIAN_FRONTEND: "noninteractive" };
   /** @param {string | undefined} cwd */
-  const within = (cwd) => (/** @type {string[]} */ ...args) =>
-    runQuiet("apt-get", ["--quiet", "--yes", ...args], { cwd, env });
+  const within =
+    (cwd) =>
+    (/** @type {string[]} */ ...args) =>
+      runQuiet("apt-get", ["--quiet", "--yes", ...args], { cwd, env });
   const apt = Object.assign(within(undefined), { in: within, env });
   if (isNew) {
     try {
@@ -180,7 +199,8 @@ function machinesMirror() {
   const args = ["indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"];
   const lines = execFileSync("apt-get", args, { encoding: "utf8" }).split("\n");
   const mirror = lines.find((line) => line.startsWith("Debian "));
-  if (mirror === undefined) throw new Error("apt has no Debian mirror configured, or no lists of it");
+  if (mirror === undefined)
+    throw new Error("apt has no Debian mirror configured, or no lists of it");
   return mirror.slice("Debian ".length);
 }
 
@@ -203,7 +223,11 @@ function downloadSettings() {
  */
 function runQuiet(command, args, options = {}) {
   try {
-    execFileSync(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"], maxBuffer: 2 ** 28 });
+    execFileSync(command, args, {
+      ...options,
+      stdio: ["ignore", "pipe", "pipe"],
+      maxBuffer: 2 ** 28,
+    });
   } catch (error) {
     const { stdout, stderr } = /** @type {{ stdout?: Buffer, stderr?: Buffer }} */ (error);
     const last = `${stdout ?? ""}${stderr ?? ""}`.trimEnd().split("\n").slice(-20).join("\n");

@@ -10,10 +10,26 @@
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { testCache } from "./cache.mjs";
-import { packageDependencies, privateAptProblem, unpackBarePackages, unpackPackages } from "./private-apt.mjs";
+import {
+  packageDependencies,
+  privateAptProblem,
+  unpackBarePackages,
+  unpackPackages,
+} from "./private-apt.mjs";
 import { makeFirmware } from "./vm-firmware.mjs";
 import { unpackKernel } from "./vm-kernel.mjs";
 import { makeUserspace } from "./vm-userspace.mjs";
@@ -27,10 +43,23 @@ const CHECKOUT = resolve(import.meta.dirname, "..");
 const TOOLS = {
   suites: ["bookworm", "bookworm-updates", "bookworm-backports"],
   packages: [
-    ...["qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios", "python3-virt-firmware"].map(
-      (name) => `${name}/bookworm-backports`,
-    ),
-    ...["btrfs-progs", "busybox-static", "cpio", "dosfstools", "e2fsprogs", "fdisk", "kmod", "mmdebstrap"],
+    ...[
+      "qemu-system-x86",
+      "qemu-system-common",
+      "qemu-system-data",
+      "seabios",
+      "python3-virt-firmware",
+    ].map((name) => `${name}/bookworm-backports`),
+    ...[
+      "btrfs-progs",
+      "busybox-static",
+      "cpio",
+      "dosfstools",
+      "e2fsprogs",
+      "fdisk",
+      "kmod",
+      "mmdebstrap",
+    ],
     ...["mtools", "openssl", "python3-cryptography", "python3-pefile", "sbsigntool", "util-linux"],
     ...["xz-utils", "zstd"],
   ],
@@ -99,7 +128,8 @@ function machineProblem() {
  */
 function part(cache, name, inputs, make) {
   const hash = createHash("sha256");
-  for (const input of inputs) hash.update(input instanceof Uint8Array ? input : JSON.stringify(input));
+  for (const input of inputs)
+    hash.update(input instanceof Uint8Array ? input : JSON.stringify(input));
   const key = `${name}-${hash.digest("hex").slice(0, 16)}`;
   const root = join(cache, key);
   if (existsSync(root)) {

@@ -22,7 +22,14 @@ export function makeFirmware({ tools, packages, root }) {
   for (const key of ["PK", "KEK", "db", "stranger"]) {
     runTool(tools, "openssl", [
       ...["req", "-new", "-x509", "-newkey", "rsa:2048", "-sha256", "-nodes", "-days", "36500"],
-      ...["-subj", `/CN=composefs test ${key}/`, "-keyout", made(`${key}.key`), "-out", made(`${key}.crt`)],
+      ...[
+        "-subj",
+        `/CN=composefs test ${key}/`,
+        "-keyout",
+        made(`${key}.key`),
+        "-out",
+        made(`${key}.crt`),
+      ],
     ]);
   }
   runTool(tools, "virt-fw-vars", [
@@ -33,6 +40,14 @@ export function makeFirmware({ tools, packages, root }) {
   const loader = join(packages, "usr/lib/systemd/boot/efi/systemd-bootx64.efi");
   copyFileSync(loader, made("loader.efi"));
   runTool(tools, "sbsign", [
-    ...["--key", made("db.key"), "--cert", made("db.crt"), "--output", made("loader-signed.efi"), loader],
+    ...[
+      "--key",
+      made("db.key"),
+      "--cert",
+      made("db.crt"),
+      "--output",
+      made("loader-signed.efi"),
+      loader,
+    ],
   ]);
 }

@@ -10,7 +10,8 @@ import { join } from "node:path";
  * @returns {NodeJS.ProcessEnv}
  */
 export function toolEnvironment(tools) {
-  const below = (/** @type {string[]} */ ...paths) => paths.map((path) => join(tools, path)).join(":");
+  const below = (/** @type {string[]} */ ...paths) =>
+    paths.map((path) => join(tools, path)).join(":");
   return {
     ...process.env,
     LC_ALL: "C.UTF-8",
@@ -42,8 +43,15 @@ export function runTool(tools, name, args, options = {}) {
       maxBuffer: 2 ** 30,
     });
   } catch (error) {
-    const { stdout, stderr, status, signal } = /** @type {{ stdout?: Buffer, stderr?: Buffer, status?: number, signal?: string }} */ (error);
-    const last = `${stdout?.subarray(-4000) ?? ""}${stderr ?? ""}`.trimEnd().split("\n").slice(-20).join("\n");
-    throw new Error(`${name} ${args.join(" ")}: ended with ${signal ?? status ?? error}\n${last}`, { cause: error });
+    const { stdout, stderr, status, signal } =
+      /** @type {{ stdout?: Buffer, stderr?: Buffer, status?: number, signal?: string }} */ (error);
+    const last = `${stdout?.subarray(-4000) ?? ""}${stderr ?? ""}`
+      .trimEnd()
+      .split("\n")
+      .slice(-20)
+      .join("\n");
+    throw new Error(`${name} ${args.join(" ")}: ended with ${signal ?? status ?? error}\n${last}`, {
+      cause: error,
+    });
   }
 }

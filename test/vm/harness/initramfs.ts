@@ -1,6 +1,14 @@
 /** Root file systems in memory: busybox, the few modules, and what a tier adds. */
 
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { hostTool, setUp, VM_CACHE } from "./setup.ts";
 
@@ -45,7 +53,9 @@ export class Initramfs {
 
   /** Copies the shared libraries that a program or library asks for. */
   copyLibraries(source: string): void {
-    for (const [, path] of hostTool("ldd", [source]).toString().matchAll(/(\/\S+) \(0x/g)) {
+    for (const [, path] of hostTool("ldd", [source])
+      .toString()
+      .matchAll(/(\/\S+) \(0x/g)) {
       if (path === undefined) continue;
       const isLoader = path.includes("/ld-linux");
       const target = isLoader ? path.slice(1) : `lib/x86_64-linux-gnu/${path.split("/").at(-1)}`;

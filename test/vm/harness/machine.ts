@@ -108,7 +108,9 @@ export class Machine {
    */
   async expect(marker: string | RegExp, { timeout = 30_000 } = {}): Promise<string> {
     const pattern =
-      typeof marker === "string" ? new RegExp(marker.replace(/[$()*+.?[\\\]^{|}]/g, "\\$&")) : marker;
+      typeof marker === "string"
+        ? new RegExp(marker.replace(/[$()*+.?[\\\]^{|}]/g, "\\$&"))
+        : marker;
     let found: RegExpExecArray | null = null;
     const shown = new Promise<void>((resolve) => {
       this.#onChange = () => {
@@ -137,11 +139,12 @@ export class Machine {
 
   /** Waits until the machine has ended by itself. */
   async off({ timeout = 30_000 } = {}): Promise<void> {
-    await Promise.race([this.#exited, this.#within(timeout, "power off", new Promise(() => {}))]).catch(
-      (error: unknown) => {
-        if (this.#ended === undefined) throw error;
-      },
-    );
+    await Promise.race([
+      this.#exited,
+      this.#within(timeout, "power off", new Promise(() => {})),
+    ]).catch((error: unknown) => {
+      if (this.#ended === undefined) throw error;
+    });
   }
 
   async #within<T>(timeout: number, what: string, wanted: Promise<T>): Promise<T> {
