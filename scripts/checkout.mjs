@@ -20,7 +20,7 @@ export function prepareCheckout() {
   step(process.execPath, [
     join(CHECKOUT, "node_modules/typescript/bin/tsc"),
     "-p",
-    "tsconfig.json",
+    "tsconfig.build.json",
   ]);
 }
 
