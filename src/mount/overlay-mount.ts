@@ -190,7 +190,7 @@ function setUpper(kernel: MountKernel, context: Fd, layers: Layers): void {
 
 /**
  * As the C tool does for kernels without data-only layers: behind a single colon a basedir is an
- * ordinary layer, and its files show in the root of the mount.
+ * ordinary layer, whose names do not show only because the image's root is opaque.
  */
 function mountAtOnce(
   kernel: MountKernel,

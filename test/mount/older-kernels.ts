@@ -36,7 +36,7 @@ const withoutOptionChecks: MountKernel = {
   },
 };
 
-/** Every lower layer shows its names (before 6.5). */
+/** Every lower layer has names (before 6.5). */
 const withoutDataLayers: MountKernel = {
   ...withoutOptionChecks,
   mount(source, target, fsName, flags, options) {

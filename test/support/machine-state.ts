@@ -2,13 +2,16 @@
 
 import { existsSync, readFileSync, readdirSync, readlinkSync } from "node:fs";
 
+/** Our own private mount points; other test processes may be making some just now. */
+const PRIVATE = `.composefs.${process.pid}.`;
+
 /** Everything of ours: other processes may mount and unmount meanwhile. */
 export interface MachineState {
-  /** Lines of mountinfo that name the directory or a private mount point of composefs. */
+  /** Lines of mountinfo that name the directory or a private mount point of this process. */
   readonly mounts: readonly string[];
   /** Loop devices whose backing file lies in the directory: `loop0 /tmp/x/image`. */
   readonly loopDevices: readonly string[];
-  /** Private mount points in /tmp. */
+  /** Private mount points of this process in /tmp. */
   readonly privateDirectories: readonly string[];
   /** Open descriptors of this process: `7 /tmp/x/image`. */
   readonly descriptors: readonly string[];
@@ -19,16 +22,16 @@ export function machineState(directory: string): MachineState {
   return {
     mounts: mountsBelow(directory),
     loopDevices: loopDevicesBelow(directory),
-    privateDirectories: readdirSync("/tmp").filter((name) => name.startsWith(".composefs.")),
+    privateDirectories: readdirSync("/tmp").filter((name) => name.startsWith(PRIVATE)),
     descriptors: openDescriptors().map((fd) => `${fd} ${linkOf(fd)}`),
   };
 }
 
-/** Lines of mountinfo that name the directory or a private mount point of composefs. */
+/** Lines of mountinfo that name the directory or a private mount point of this process. */
 export function mountsBelow(directory: string): string[] {
   return readFileSync("/proc/self/mountinfo", "latin1")
     .split("\n")
-    .filter((line) => line.includes(directory) || line.includes("/.composefs."));
+    .filter((line) => line.includes(directory) || line.includes(PRIVATE));
 }
 
 function loopDevicesBelow(directory: string): string[] {
