@@ -5,6 +5,7 @@ import { byteString, parseFsVerityDigest } from "#src/core/mod.ts";
 import { executeMount, KERNEL, mountComposefs, planMount, unmount } from "#src/mount/mod.ts";
 import { machineState, mountsBelow } from "../support/machine-state.ts";
 import type { MachineState } from "../support/machine-state.ts";
+import { linuxSince } from "../support/linux.ts";
 import { needs } from "../support/needs.ts";
 import { EXTERNAL_CONTENT, imageOf, makeSample, unmountAll } from "./sample.ts";
 import type { Sample } from "./sample.ts";
@@ -44,7 +45,7 @@ needs("root", "mount", "erofs", "overlay").describe("mountComposefs", () => {
     const mounted = machineState(sample.directory);
     expect(mounted.mounts).toHaveLength(1);
     expect(mountLine()).toMatch(/ - overlay composefs ro,/);
-    expect({ ...mounted, mounts: [] }).toEqual(before);
+    expect({ ...mounted, mounts: [], loopDevices: [] }).toEqual(before);
     unmount(sample.request.target);
     expect(machineState(sample.directory)).toEqual(before);
   });
@@ -131,21 +132,27 @@ needs("root", "mount", "erofs", "overlay").describe("mountComposefs", () => {
     expect(readdirSync(target)).toContain("inline");
   });
 
-  test("verity=require is given to the kernel, which then refuses files without a digest", () => {
-    mountComposefs({ ...sample.request, verity: "require" });
-    expect(mountLine()).toContain("verity=require");
-    expect(readFileSync(`${sample.target}/inline`, "utf8")).toBe("inline");
-    expect(() => readFileSync(`${sample.target}/directory/external`)).toThrow(/EIO/);
-  });
+  linuxSince(6, 6).test(
+    "verity=require is given to the kernel, which then refuses files without a digest",
+    () => {
+      mountComposefs({ ...sample.request, verity: "require" });
+      expect(mountLine()).toContain("verity=require");
+      expect(readFileSync(`${sample.target}/inline`, "utf8")).toBe("inline");
+      expect(() => readFileSync(`${sample.target}/directory/external`)).toThrow(/EIO/);
+    },
+  );
 
-  test("tryverity requires digests where the kernel has the option, and goes on where not", () => {
-    const request = { ...sample.request, verity: "try" } as const;
-    mountComposefs(request);
-    expect(mountLine()).toContain("verity=require");
-    unmount(request.target);
-    executeMount(planMount(request), withoutVerityOption());
-    expect(mountLine()).not.toContain("verity=");
-  });
+  linuxSince(6, 6).test(
+    "tryverity requires digests where the kernel has the option, and goes on where not",
+    () => {
+      const request = { ...sample.request, verity: "try" } as const;
+      mountComposefs(request);
+      expect(mountLine()).toContain("verity=require");
+      unmount(request.target);
+      executeMount(planMount(request), withoutVerityOption());
+      expect(mountLine()).not.toContain("verity=");
+    },
+  );
 
   test("verity=require is an error where the kernel does not have the option", () => {
     const plan = planMount({ ...sample.request, verity: "require" });
@@ -168,51 +175,57 @@ needs("root", "mount", "erofs", "overlay").describe("mountComposefs", () => {
     expect(machineState(sample.directory)).toEqual(before);
   });
 
-  test("the digest that the kernel measures must be the one asked for: all of it, and its algorithm", () => {
-    const sha256 = "ab".repeat(32);
-    const sha512 = "ab".repeat(64);
-    const cases = [
-      { asked: sha256, has: sha256 },
-      { asked: sha512, has: sha512 },
-      { asked: sha256, has: `${"ab".repeat(31)}ac` },
-      { asked: sha512, has: `${"ab".repeat(63)}ac` },
-      { asked: sha256, has: sha512 },
-      { asked: sha512, has: sha256 },
-    ];
-    const outcomes = cases.map(({ asked, has }) => {
-      const plan = planMount({ ...sample.request, digest: parseFsVerityDigest(asked) });
-      try {
-        executeMount(plan, kernelThatMeasures(has));
-      } catch (error) {
-        expect(machineState(sample.directory)).toEqual(before);
-        return (error as { code: string }).code;
-      }
-      expect(mountLine()).toContain("verity=require");
-      unmount(sample.request.target);
-      return "mounted";
-    });
-    const wrong = "verity-mismatch";
-    expect(outcomes).toEqual(["mounted", "mounted", wrong, wrong, wrong, wrong]);
-  });
+  linuxSince(6, 6).test(
+    "the digest that the kernel measures must be the one asked for: all of it, and its algorithm",
+    () => {
+      const sha256 = "ab".repeat(32);
+      const sha512 = "ab".repeat(64);
+      const cases = [
+        { asked: sha256, has: sha256 },
+        { asked: sha512, has: sha512 },
+        { asked: sha256, has: `${"ab".repeat(31)}ac` },
+        { asked: sha512, has: `${"ab".repeat(63)}ac` },
+        { asked: sha256, has: sha512 },
+        { asked: sha512, has: sha256 },
+      ];
+      const outcomes = cases.map(({ asked, has }) => {
+        const plan = planMount({ ...sample.request, digest: parseFsVerityDigest(asked) });
+        try {
+          executeMount(plan, kernelThatMeasures(has));
+        } catch (error) {
+          expect(machineState(sample.directory)).toEqual(before);
+          return (error as { code: string }).code;
+        }
+        expect(mountLine()).toContain("verity=require");
+        unmount(sample.request.target);
+        return "mounted";
+      });
+      const wrong = "verity-mismatch";
+      expect(outcomes).toEqual(["mounted", "mounted", wrong, wrong, wrong, wrong]);
+    },
+  );
 
-  test("the descriptor whose digest is measured is the one that is mounted", () => {
-    const measured: number[] = [];
-    const sources: string[] = [];
-    const digest = "ab".repeat(32);
-    const plan = planMount({ ...sample.request, digest: parseFsVerityDigest(digest) });
-    executeMount(plan, {
-      ...KERNEL,
-      measureVerity(fd) {
-        measured.push(fd);
-        return { algorithm: "sha256", digest: Buffer.from(digest, "hex") };
-      },
-      fsconfigSetString(context, key, value) {
-        if (key === "source") sources.push(value);
-        KERNEL.fsconfigSetString(context, key, value);
-      },
-    });
-    expect(sources).toEqual([`/proc/self/fd/${measured[0]}`, "composefs"]);
-  });
+  linuxSince(6, 12).test(
+    "the descriptor whose digest is measured is the one that is mounted",
+    () => {
+      const measured: number[] = [];
+      const sources: string[] = [];
+      const digest = "ab".repeat(32);
+      const plan = planMount({ ...sample.request, digest: parseFsVerityDigest(digest) });
+      executeMount(plan, {
+        ...KERNEL,
+        measureVerity(fd) {
+          measured.push(fd);
+          return { algorithm: "sha256", digest: Buffer.from(digest, "hex") };
+        },
+        fsconfigSetString(context, key, value) {
+          if (key === "source") sources.push(value);
+          KERNEL.fsconfigSetString(context, key, value);
+        },
+      });
+      expect(sources).toEqual([`/proc/self/fd/${measured[0]}`, "composefs"]);
+    },
+  );
 });
 
 function withUpper(directory: string) {
