@@ -58,7 +58,7 @@ async function userNamespace(mapping: string): Promise<[ChildProcess, ByteString
   const holder = spawn("unshare", ["--user", "sh", "-c", "echo ready; exec cat"], {
     stdio: ["pipe", "pipe", "inherit"],
   });
-  await once(holder.stdout!, "data");
+  await once(holder.stdout, "data");
   writeFileSync(`/proc/${holder.pid}/uid_map`, mapping);
   writeFileSync(`/proc/${holder.pid}/gid_map`, mapping);
   return [holder, byteString(`/proc/${holder.pid}/ns/user`)];

@@ -1,5 +1,14 @@
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
-import { lstatSync, readdirSync, readlinkSync, statSync } from "node:fs";
+import {
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { byteString, parseFsVerityDigest } from "#src/core/mod.ts";
 import { executeMount, KERNEL, mountComposefs, planMount, unmount } from "#src/mount/mod.ts";

@@ -37,14 +37,14 @@ needs("root", "mount", "erofs", "overlay", "loop").describe("executeMount", () =
   });
   afterEach(() => unmountAll(sample.directory));
 
-  describe.each([...KERNELS])("on %s", (name, kernel) => {
+  describe.each([...KERNELS])("on %s", (which, kernel) => {
     test("mounts, and leaves one mount and nothing else", () => {
       const { directory, target } = sample;
       executeMount(planMount(request), kernel);
       const mounted = machineState(directory);
       expect(mounted.mounts).toHaveLength(1);
       expect({ ...mounted, mounts: [], loopDevices: [] }).toEqual(before);
-      if (name.includes("block devices")) expect(mounted.loopDevices).toHaveLength(1);
+      if (which.includes("block devices")) expect(mounted.loopDevices).toHaveLength(1);
       expect(readFileSync(`${target}/directory/external`, "utf8")).toBe(EXTERNAL_CONTENT);
       expect(readFileSync(`${target}/inline`, "utf8")).toBe("inline");
       writeFileSync(`${target}/new`, "new");

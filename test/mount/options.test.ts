@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { byteString, byteStringFrom } from "#src/core/mod.ts";
-import { MountOptionsError, parseMountOptions } from "#src/mount/mod.ts";
+import { parseMountOptions } from "#src/mount/mod.ts";
+import type { MountOptionsError } from "#src/mount/mod.ts";
 import { DIGEST_OF_NOTHING } from "./sample.ts";
 
 const parse = (text: string) => parseMountOptions(byteString(text));

@@ -61,7 +61,8 @@ export function nodePath(path: ByteString | string): Buffer {
 
 /** Unmounts whatever a failed test left below a directory. */
 export function unmountAll(directory: string): void {
-  for (const line of mountsBelow(directory).reverse()) {
+  const mounts = mountsBelow(directory);
+  for (let line = mounts.pop(); line !== undefined; line = mounts.pop()) {
     // Blanks and backslashes in the path are written as \040 and so on.
     const target = line
       .split(" ")[4]!
