@@ -20,7 +20,7 @@ export function prepareCheckout() {
   step(process.execPath, [
     join(CHECKOUT, "node_modules/typescript/bin/tsc"),
     "-p",
-    "tsconfig.json",
+    "tsconfig.build.json",
   ]);
 }
 
@@ -67,8 +67,9 @@ function isInstalled() {
  */
 function step(command, args) {
   const done = spawnSync(command, args, { cwd: CHECKOUT, stdio: ["ignore", "inherit", "inherit"] });
-  if (done.error !== undefined)
+  if (done.error !== undefined) {
     throw new LauncherError(`Cannot run ${command}: ${done.error.message}`);
+  }
   if (done.status !== 0) {
     throw new LauncherError(
       `Cannot go on: \`${[command, ...args].join(" ")}\` ended with status ${done.status}`,

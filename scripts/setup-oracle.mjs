@@ -30,8 +30,9 @@ const KEY = `${SUITE} ${PACKAGE} 1`;
 export function setupOracle() {
   const oracle = join(testCache(), "oracle");
   const stamp = join(oracle, "ready");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === KEY)
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === KEY) {
     return `C tools: ready in ${oracle}`;
+  }
   const problem = privateAptProblem();
   if (problem !== undefined) throw new Error(problem);
 
@@ -39,7 +40,7 @@ export function setupOracle() {
   const work = mkdtempSync(join(testCache(), "oracle-"));
   try {
     const directory = join(work, "apt");
-    unpackPackages({ directory, suite: SUITE, packages: [PACKAGE], root: join(work, "root") });
+    unpackPackages({ directory, suites: [SUITE], packages: [PACKAGE], root: join(work, "root") });
     unpackSource(downloadSource({ directory, suite: SUITE, name: PACKAGE }), join(work, "source"));
     rmSync(directory, { recursive: true });
     writeFileSync(join(work, "ready"), KEY);

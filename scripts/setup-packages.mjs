@@ -26,8 +26,9 @@ export function setupPackages() {
   if (!existsSync("/etc/debian_version")) {
     return `Debian packages: not Debian, so without ${missing.join(", ")}`;
   }
-  if (process.getuid?.() !== 0)
+  if (process.getuid?.() !== 0) {
     return `Debian packages: not root, so without ${missing.join(", ")}`;
+  }
   apt("update");
   apt("install", "--yes", "--no-install-recommends", ...missing);
   return `Debian packages: installed ${missing.join(", ")}`;

@@ -16,6 +16,7 @@ export * from "./fsverity/digest.ts";
 export * from "./fsverity/hasher.ts";
 export * from "./tree/node.ts";
 export * from "./erofs/version.ts";
+export * from "./tree/diff.ts";
 export * from "./tree/validate.ts";
 export * from "./tree/walk.ts";
 export * from "./dump/mod.ts";

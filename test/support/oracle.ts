@@ -5,26 +5,11 @@
  * `npm run setup:oracle` makes that directory; COMPOSEFS_ORACLE names another one.
  */
 
-import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { testCache } from "../../scripts/cache.mjs";
-
-/** What a command left behind. */
-export interface Finished {
-  /** Exit status; -1 when it was ended by a signal. */
-  readonly status: number;
-  readonly stdout: Buffer;
-  readonly stderr: string;
-}
-
-/** How to run a command. */
-export interface RunOptions {
-  readonly stdin?: string | Uint8Array;
-  readonly cwd?: string;
-  /** Added to the environment. */
-  readonly env?: Readonly<Record<string, string>>;
-}
+import { run } from "./run.ts";
+import type { Finished, RunOptions } from "./run.ts";
 
 /** Debian's names of the two architectures and the file names of their dynamic loaders. */
 const LOADERS: Readonly<Record<string, { readonly triplet: string; readonly loader: string }>> = {
@@ -47,8 +32,9 @@ export const oracle = {
   /** The image bytes that `mkcomposefs --from-file -` writes; throws its standard error when it fails. */
   imageOfDump: (dump: string | Uint8Array, args: readonly string[] = []): Buffer => {
     const done = runTool("mkcomposefs", [...args, "--from-file", "-", "-"], { stdin: dump });
-    if (done.status !== 0)
+    if (done.status !== 0) {
       throw new Error(`mkcomposefs exited with ${done.status}: ${done.stderr}`);
+    }
     return done.stdout;
   },
 } as const;
@@ -60,16 +46,4 @@ function runTool(name: string, args: readonly string[], options: RunOptions = {}
   const libraries = join(root, "usr/lib", machine.triplet);
   const loader = join(libraries, machine.loader);
   return run(loader, ["--library-path", libraries, join(root, "usr/bin", name), ...args], options);
-}
-
-/** Runs a command to its end. Standard input is empty unless given. */
-export function run(command: string, args: readonly string[], options: RunOptions = {}): Finished {
-  const done = spawnSync(command, args, {
-    input: options.stdin ?? "",
-    maxBuffer: 2 ** 30,
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    env: { ...process.env, ...options.env },
-  });
-  if (done.error !== undefined) throw done.error;
-  return { status: done.status ?? -1, stdout: done.stdout, stderr: done.stderr.toString("utf8") };
 }

@@ -1,0 +1,8 @@
+/**
+ * All that `core` may use beyond ECMAScript 2022: what every browser and every runtime has.
+ * tsconfig.core.json compiles `core` with this file and without Node's types.
+ */
+
+declare class TextEncoder {
+  encode(text: string): Uint8Array<ArrayBuffer>;
+}

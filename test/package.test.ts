@@ -1,0 +1,119 @@
+/** What the package is to those who install it. */
+
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { needsThat } from "./support/needs.ts";
+import { run } from "./support/run.ts";
+import type { Finished } from "./support/run.ts";
+import { CHECKOUT } from "./support/shared.ts";
+import { tempDir } from "./support/temp.ts";
+
+const manifest = JSON.parse(readFileSync(join(CHECKOUT, "package.json"), "utf8"));
+const lockfile = JSON.parse(readFileSync(join(CHECKOUT, "package-lock.json"), "utf8"));
+
+describe("package.json", () => {
+  test("names every dependency by its exact version", () => {
+    const versions = Object.values({ ...manifest.dependencies, ...manifest.devDependencies });
+    const inexact = versions.filter((version) => !/^\d+\.\d+\.\d+$/.test(String(version)));
+    expect(inexact).toEqual([]);
+  });
+
+  test("asks for few packages at run time, and they ask for none", () => {
+    expect(Object.keys(manifest.dependencies)).toEqual(["@bomb.sh/tab", "commander", "koffi"]);
+    for (const name of Object.keys(manifest.dependencies)) {
+      expect(lockfile.packages[`node_modules/${name}`].dependencies ?? {}, name).toEqual({});
+    }
+  });
+
+  test("runs no script on those who install the package", () => {
+    const onInstall = ["preinstall", "install", "postinstall", "prepublish", "prepare"];
+    expect(onInstall.filter((name) => name in manifest.scripts)).toEqual([]);
+  });
+
+  test("exports doors that exist, with their types", () => {
+    const targets = Object.values(manifest.exports).flatMap((target) =>
+      typeof target === "string" ? [target] : Object.values(target as Record<string, string>),
+    );
+    expect(targets.filter((target) => !existsSync(join(CHECKOUT, String(target))))).toEqual([]);
+  });
+
+  test("every exported room loads by its name", async () => {
+    const subpaths = Object.keys(manifest.exports).filter((path) => path !== "./package.json");
+    for (const path of subpaths) {
+      const name = `composefs${path.slice(1)}`;
+      const exported: object = await import(name);
+      expect(Object.keys(exported).length, name).toBeGreaterThan(0);
+    }
+  });
+
+  test("package-lock.json says nothing about where packages come from", () => {
+    const located = Object.entries<{ resolved?: string }>(lockfile.packages)
+      .filter(([, entry]) => entry.resolved !== undefined)
+      .map(([path]) => path);
+    expect(located).toEqual([]);
+  });
+});
+
+const reachesNpm = (): string | undefined => {
+  // Asked once, with the package that installing ours needs.
+  const asked = run("npm", ["view", `koffi@${manifest.dependencies.koffi}`, "version"]);
+  return asked.status === 0 ? undefined : "needs the npm registry, to install the packed package";
+};
+
+needsThat(reachesNpm()).describe("the packed package", () => {
+  const directory = tempDir();
+  let contents: string[] = [];
+
+  beforeAll(() => {
+    const packed = mustRun("npm", ["pack", "--json", "--pack-destination", directory], CHECKOUT);
+    const [{ filename, files }] = JSON.parse(packed.stdout.toString());
+    contents = files.map((file: { path: string }) => file.path);
+    writeFileSync(join(directory, "package.json"), '{ "private": true }\n');
+    const tarball = join(directory, filename);
+    mustRun("npm", ["install", "--ignore-scripts", "--prefer-offline", tarball], directory);
+  }, 120_000);
+
+  test("holds what runs, what documents it, and nothing else", () => {
+    const allowed =
+      /^(?:bin|dist|native|docs)\/|^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
+    expect(contents.filter((path) => !allowed.test(path))).toEqual([]);
+    for (const needed of ["LICENSE", "README.md", "dist/mod.js", "dist/mod.d.ts"]) {
+      expect(contents).toContain(needed);
+    }
+  });
+
+  test("exports the library to a program beside it", () => {
+    const program = 'import { parseDump } from "composefs"; console.log(typeof parseDump);';
+    const done = run("node", ["--input-type=module", "--eval", program], { cwd: directory });
+    expect(done).toMatchObject({ status: 0, stdout: Buffer.from("function\n") });
+  });
+
+  test("brings every command by its name: from a dump to an image and back", () => {
+    const dump = "/ 0 40755 2 0 0 0 0.0 - - -\n/file 2 100644 1 0 0 0 0.0 - hi -\n";
+    const made = command("mkcomposefs", ["--from-file", "-", "image"], dump);
+    expect(made).toMatchObject({ status: 0, stderr: "" });
+    expect(command("composefs-dump", ["image", "again"])).toMatchObject({ status: 0, stderr: "" });
+    expect(readFileSync(join(directory, "again"))).toEqual(readFileSync(join(directory, "image")));
+    expect(command("composefs-info", ["ls", "image"])).toMatchObject({ status: 0, stderr: "" });
+    expect(command("composefs", ["ls", "image"])).toMatchObject({ status: 0, stderr: "" });
+    expect(command("mount.composefs", []).status).toBe(1);
+  });
+
+  test("runs every command of package.json", () => {
+    for (const name of Object.keys(manifest.bin)) {
+      const done = command(name, ["--help"]);
+      expect(`${done.stdout}${done.stderr}`, name).toMatch(/usage/i);
+    }
+  });
+
+  function command(name: string, args: readonly string[], stdin = ""): Finished {
+    return run(join(directory, "node_modules/.bin", name), args, { cwd: directory, stdin });
+  }
+});
+
+function mustRun(name: string, args: readonly string[], cwd: string): Finished {
+  const done = run(name, args, { cwd });
+  if (done.status !== 0) throw new Error(`${name} ${args.join(" ")} failed: ${done.stderr}`);
+  return done;
+}
