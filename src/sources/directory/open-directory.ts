@@ -19,7 +19,7 @@ import type { DirectoryEntry, Fd } from "../../floor/mod.ts";
 import { changed } from "./entry-failure.ts";
 import { directoryStat } from "./entry-record.ts";
 import { readXattrs } from "./read-xattrs.ts";
-import type { XattrChoice } from "./options.ts";
+import type { XattrChoice } from "./read-xattrs.ts";
 
 /** What the tree gets of a directory, still growing. */
 export interface GrowingDirectory extends Directory {

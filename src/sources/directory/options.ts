@@ -6,27 +6,27 @@ import type { Directory } from "../../core/tree/node.ts";
 /** Options of {@link scanDirectory}. Everything is off unless told. */
 export interface ScanOptions {
   /** All times become 1970-01-01. */
-  readonly useEpoch?: boolean;
+  readonly useEpoch?: boolean | undefined;
   /** Leaves out character and block devices, whiteouts among them. */
-  readonly skipDevices?: boolean;
-  /** Which xattrs the tree gets: all of them unless told. */
-  readonly xattrs?: XattrChoice;
+  readonly skipDevices?: boolean | undefined;
+  /** Leaves out all xattrs. */
+  readonly skipXattrs?: boolean | undefined;
+  /** Leaves out all xattrs but `user.*`. */
+  readonly userXattrs?: boolean | undefined;
   /**
    * Keeps hard links: the first name in depth-first byte order is the leaf, the others link to it.
    * Unless told, every name is a file of its own, as C `mkcomposefs` has it.
    */
-  readonly hardlinks?: boolean;
+  readonly hardlinks?: boolean | undefined;
   /** Threads that read and hash, this one among them: 1 or more; as many as the process may use unless told. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** Where the content of external files goes: made with its parents if it is missing. */
-  readonly digestStore?: ByteString;
+  readonly digestStore?: ByteString | undefined;
   /** Ends the scan with the signal's reason; nothing is left behind. */
   readonly signal?: AbortSignal | undefined;
   /** Told after every few hundred files. What it throws ends the scan. */
   readonly onProgress?: ((progress: ScanProgress) => void) | undefined;
 }
-
-export type XattrChoice = "all" | "user" | "none";
 
 /** How far a scan is. */
 export interface ScanProgress {

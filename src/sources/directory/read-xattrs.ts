@@ -5,12 +5,13 @@
 
 import { displayText } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { ComposefsError } from "../../core/errors.ts";
 import { XATTR_NAME_MAX } from "../../core/erofs/format.ts";
 import { getXattr, getXattrAt, isErrno, listXattrs, listXattrsAt } from "../../floor/mod.ts";
 import type { Fd } from "../../floor/mod.ts";
 import { ReadFailure, changed } from "./entry-failure.ts";
 import type { NamedXattr } from "./entry-record.ts";
-import type { XattrChoice } from "./options.ts";
+import type { ScanOptions } from "./options.ts";
 
 const VALUE_MAX = 0xffff;
 /** LCFS_INODE_EXTERNAL_XATTR_MAX: all xattrs of an inode as counted below. */
@@ -20,6 +21,17 @@ const HEADER_SIZE = 12;
 const ENTRY_SIZE = 2 * 4 - 1;
 
 const NONE: readonly NamedXattr[] = [];
+
+/** Which xattrs a tree gets. */
+export type XattrChoice = "all" | "user" | "none";
+
+/** What the options ask for. Throws `usage` if they contradict each other, as C has it. */
+export function xattrChoice({ skipXattrs, userXattrs }: ScanOptions): XattrChoice {
+  if (skipXattrs === true && userXattrs === true) {
+    throw new ComposefsError("usage", "Cannot leave out all xattrs and keep those of users");
+  }
+  return skipXattrs === true ? "none" : userXattrs === true ? "user" : "all";
+}
 
 /** The xattrs of an open file or directory. */
 export function readXattrs(fd: Fd, choice: XattrChoice): readonly NamedXattr[] {

@@ -24,6 +24,8 @@ import type { Limits } from "./open-files.ts";
 import { OpenDirectory } from "./open-directory.ts";
 import type { GrowingDirectory } from "./open-directory.ts";
 import type { ScanCounts, ScanOptions, ScanProgress, ScanResult } from "./options.ts";
+import { xattrChoice } from "./read-xattrs.ts";
+import type { XattrChoice } from "./read-xattrs.ts";
 import { TaskPool } from "./task-pool.ts";
 import { decodeEntry, encodeType } from "./tasks.ts";
 import type { EntriesReply, EntryFailure, ThreadConfig } from "./tasks.ts";
@@ -67,6 +69,7 @@ interface FoundDirectory {
 class Scan {
   readonly #path: ByteString;
   readonly #options: ScanOptions;
+  readonly #xattrs: XattrChoice;
   readonly #limits: Limits;
   readonly #cancelled = new SharedArrayBuffer(4);
   readonly #store: ObjectStore | undefined;
@@ -98,6 +101,7 @@ class Scan {
   constructor(path: ByteString, options: ScanOptions) {
     this.#path = path;
     this.#options = options;
+    this.#xattrs = xattrChoice(options);
     const threads = options.threads ?? availableParallelism();
     this.#limits = limitsFor(threads);
     this.#store =
@@ -105,7 +109,7 @@ class Scan {
         ? undefined
         : ObjectStore.open(options.digestStore, this.#limits.groupObjects);
     const config: ThreadConfig = {
-      xattrs: options.xattrs ?? "all",
+      xattrs: this.#xattrs,
       skipDevices: options.skipDevices ?? false,
       cancelled: this.#cancelled,
       store: this.#store?.config,
@@ -168,7 +172,8 @@ class Scan {
 
   /** Opens a directory, and hands out what is in it. */
   #openDirectory(parent: Fd, name: ByteString, path: ByteString): GrowingDirectory {
-    const { useEpoch = false, xattrs = "all" } = this.#options;
+    const { useEpoch = false } = this.#options;
+    const xattrs = this.#xattrs;
     const directory = this.#about(path, () => {
       return new OpenDirectory(parent, name, path, { useEpoch, xattrs });
     });

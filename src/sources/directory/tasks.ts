@@ -5,7 +5,7 @@
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import type { Fd } from "../../floor/mod.ts";
-import type { XattrChoice } from "./options.ts";
+import type { XattrChoice } from "./read-xattrs.ts";
 
 /** What every thread of a scan needs to know. */
 export interface ThreadConfig {
