@@ -145,8 +145,8 @@ class InodeCollector {
     for (let at = 0; at < this.#inodes.length; at++) {
       const inode = this.#inodes[at]!;
       if (inode.node.kind !== "directory") continue;
-      const entries = sortedEntries(inode.node);
-      if (inode === root && stub !== undefined) insertStubs(entries, stub);
+      const own = sortedEntries(inode.node);
+      const entries = inode === root && stub !== undefined ? withStubs(own, stub) : own;
       for (const [name, node] of entries) {
         inode.dirents!.push(
           node === stub ? { name, inode: this.#addStub(stub) } : this.#addEntry(name, node, inode),
@@ -158,19 +158,22 @@ class InodeCollector {
 
   /** An inode, then everything below it. */
   #collectDepthFirst(root: PlannedInode): void {
-    const stack = [{ inode: root, entries: sortedEntries(this.#tree.root), next: 0 }];
+    const open = (inode: PlannedInode, directory: Directory) => ({
+      inode,
+      entries: sortedEntries(directory)[Symbol.iterator](),
+    });
+    const stack = [open(root, this.#tree.root)];
     for (let top = stack[0]; top !== undefined; top = stack[stack.length - 1]) {
-      const entry = top.entries[top.next++];
-      if (entry === undefined) {
+      const next = top.entries.next();
+      if (next.done === true) {
         sortDirents(top.inode.dirents!);
         stack.pop();
         continue;
       }
-      const dirent = this.#addEntry(entry[0], entry[1], top.inode);
+      const [name, node] = next.value;
+      const dirent = this.#addEntry(name, node, top.inode);
       top.inode.dirents!.push(dirent);
-      if (entry[1].kind === "directory") {
-        stack.push({ inode: dirent.inode, entries: sortedEntries(entry[1]), next: 0 });
-      }
+      if (node.kind === "directory") stack.push(open(dirent.inode, node));
     }
   }
 
@@ -324,14 +327,15 @@ function whiteoutStub(root: Directory): Device {
   return { kind: "chardev", stat, nlink: 1, rdev: 0, claimedSize: 0 };
 }
 
-/** Adds the stub under each name that is free, and keeps byte order. */
-function insertStubs(entries: [ByteString, Node][], stub: Device): void {
+/** The entries with the stub under each name that is free, in byte order. */
+function withStubs(own: Iterable<[ByteString, Node]>, stub: Device): [ByteString, Node][] {
+  const entries = [...own];
   const taken = new Set(entries.map(([name]) => name));
   for (let i = 0; i < 256; i++) {
     const name = byteString(i.toString(16).padStart(2, "0"));
     if (!taken.has(name)) entries.push([name, stub]);
   }
-  entries.sort((a, b) => compareByteStrings(a[0], b[0]));
+  return entries.sort((a, b) => compareByteStrings(a[0], b[0]));
 }
 
 /** `.` and `..` stand where byte order puts them, behind names like `+x`. */

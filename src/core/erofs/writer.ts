@@ -5,7 +5,6 @@
  */
 
 import { writeByteString } from "../bytes/byte-string.ts";
-import { isWhiteout } from "../tree/node.ts";
 import type { Directory, Leaf } from "../tree/node.ts";
 import type { ValidatedTree } from "../tree/validate.ts";
 import {
@@ -54,18 +53,10 @@ export interface WriteImageOptions {
  * whiteouts where `maxVersion` allows it. A `maxVersion` below `minVersion` counts as equal to it.
  */
 export function chooseFormatVersion(
-  root: Directory,
+  tree: ValidatedTree,
   range: { readonly minVersion: 0 | 1; readonly maxVersion: 0 | 1 },
 ): 0 | 1 {
-  if (range.minVersion === 1 || range.maxVersion === 0) return range.minVersion;
-  const open = [root];
-  for (let directory = open.pop(); directory !== undefined; directory = open.pop()) {
-    for (const node of directory.entries.values()) {
-      if (isWhiteout(node)) return 1;
-      if (node.kind === "directory") open.push(node);
-    }
-  }
-  return 0;
+  return tree.hasWhiteouts && range.maxVersion === 1 ? 1 : range.minVersion;
 }
 
 /** Returns the image. The buffer is the caller's. */
