@@ -41,6 +41,7 @@ import type { ImageLayout } from "./layout.ts";
 import { planImage } from "./plan.ts";
 import type { ImagePlan, PlannedDirent, PlannedInode } from "./plan.ts";
 import type { FormatVersion } from "./version.ts";
+import { writeXattrValue } from "./xattr-pool.ts";
 import type { PooledXattr } from "./xattr-pool.ts";
 
 /** Which format version to write. */
@@ -202,9 +203,9 @@ class ImageEncoder {
     const { index, suffix } = xattr.name;
     this.#view.setUint8(at + XATTR_ENTRY.nameLen, suffix.length);
     this.#view.setUint8(at + XATTR_ENTRY.nameIndex, index);
-    this.#view.setUint16(at + XATTR_ENTRY.valueSize, xattr.value.length, true);
+    this.#view.setUint16(at + XATTR_ENTRY.valueSize, xattr.valueSize, true);
     writeByteString(suffix, this.#bytes, at + XATTR_ENTRY.size);
-    writeByteString(xattr.value, this.#bytes, at + XATTR_ENTRY.size + suffix.length);
+    writeXattrValue(xattr, this.#bytes, at + XATTR_ENTRY.size + suffix.length);
     return at + xattr.size;
   }
 
