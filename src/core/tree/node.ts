@@ -47,7 +47,7 @@ export type FileContent =
   /** Only a size, above 0, and all zeros. */
   | { readonly kind: "sparse"; readonly size: number };
 
-interface LeafBase {
+export interface LeafBase {
   readonly stat: Stat;
   /** Link count as it is written to the image (verbatim from a dump; 1 from a scan without hard links). */
   readonly nlink: number;
