@@ -11,7 +11,6 @@ import { ComposefsError } from "../core/errors.ts";
 import { formatHelp, formatUse } from "./help.ts";
 import { Invocation } from "./invocation.ts";
 import type { Io } from "./io.ts";
-import { HELP_OPTION, VERSION_OPTION } from "./spec.ts";
 import type { CommandSpec, OptionSpec, ProgramSpec } from "./spec.ts";
 import { COMPOSEFS } from "./table/composefs.ts";
 import { VERSION } from "./version.ts";

@@ -48,8 +48,9 @@ export function run(args: readonly string[], io: Io): number {
 }
 
 function readOptions(text: ByteString | undefined): ReturnType<typeof parseMountOptions> {
+  if (text === undefined) throw usageError(MOUNT_COMPOSEFS, "No object dirs specified");
   try {
-    return parseMountOptions(text ?? ("" as ByteString));
+    return parseMountOptions(text);
   } catch (error) {
     if (!(error instanceof MountOptionsError)) throw error;
     throw usageError(MOUNT_COMPOSEFS, error.reason);
