@@ -6,11 +6,10 @@ import { mkdirSync, writeFileSync } from "node:fs";
 
 import { formatManPage } from "../dist/cli/man.js";
 import { PROGRAMS } from "../dist/cli/table/mod.js";
-import { VERSION } from "../dist/cli/version.js";
 
 const directory = new URL("../docs/man/", import.meta.url);
 mkdirSync(directory, { recursive: true });
 for (const program of PROGRAMS) {
   const page = new URL(`${program.name}.${program.manual}`, directory);
-  writeFileSync(page, formatManPage(program, VERSION));
+  writeFileSync(page, formatManPage(program));
 }

@@ -22,7 +22,8 @@ describe("ProgressMeter", () => {
     const meter = new ProgressMeter();
     meter.update(digest(0, 0), 0);
     meter.update(digest(10, 1 * MIB), 10_000);
-    for (let s = 1; s <= 5; s++) meter.update(digest(10 + s, (1 + 10 * s) * MIB), 10_000 + s * 1000);
+    for (let s = 1; s <= 5; s++)
+      meter.update(digest(10 + s, (1 + 10 * s) * MIB), 10_000 + s * 1000);
     const state = meter.state(15_000)!;
     expect(state.bytesPerSecond / MIB).toBeCloseTo(10, 5);
     expect(state.secondsLeft).toBeCloseTo((100 - 51) / 10, 5);
@@ -90,8 +91,15 @@ describe("openProgress", () => {
   function play(mode: ProgressMode, isTerminal: boolean, times: readonly number[]): string {
     let written = "";
     let now = 0;
-    const output = new Output((chunk) => (written += Buffer.from(chunk).toString()), { isTerminal });
-    const progress = openProgress(output, mode, () => now, () => 40);
+    const output = new Output((chunk) => (written += Buffer.from(chunk).toString()), {
+      isTerminal,
+    });
+    const progress = openProgress(
+      output,
+      mode,
+      () => now,
+      () => 40,
+    );
     times.forEach((time, i) => {
       now = time;
       progress.update({ phase: "scan", files: i, bytes: 0 });
