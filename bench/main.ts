@@ -23,13 +23,14 @@ import { dumpLines } from "./make-dump.ts";
 import { makeTree, writePieces } from "./make-tree.ts";
 import { measureHere } from "./measure.ts";
 import { runWork } from "./pairs.ts";
+import type { WorkResult } from "./pairs.ts";
 import { describeTools, findTools } from "./peers.ts";
 import { formatHashing, formatScale, formatWork } from "./report.ts";
 import { measureScale } from "./scale.ts";
 import { planTree } from "./tree-plan.ts";
 import type { PlanSize } from "./tree-plan.ts";
 import { listWorks } from "./works.ts";
-import type { Places } from "./works.ts";
+import type { Places, Work } from "./works.ts";
 
 const FULL: PlanSize = { files: 100_000, bytes: 3e9 };
 const QUICK: PlanSize = { files: 10_000, bytes: 3e8 };
@@ -70,11 +71,7 @@ function main(): void {
     const places = prepareInput(values.work, values.quick ? QUICK : FULL, values.tree, print);
     results["works"] = listWorks(tools, places)
       .filter((work) => chosen(work.id))
-      .map((work) => {
-        const result = runWork(work, Number(values.pairs));
-        print(formatWork(result));
-        return result;
-      });
+      .map((work) => runAndPrint(work, Number(values.pairs), print));
     if (chosen("hashing")) {
       const hashing = measureHashing();
       print(formatHashing(hashing));
@@ -83,6 +80,24 @@ function main(): void {
     rmSync(places.scratch, { recursive: true, force: true });
   }
   if (values.json) console.log(JSON.stringify(results, undefined, 2));
+}
+
+/** A work that fails is told, and makes the bench fail at its end; the others go on. */
+function runAndPrint(
+  work: Work,
+  pairs: number,
+  print: (text: string) => void,
+): WorkResult | { readonly id: string; readonly failed: string } {
+  try {
+    const result = runWork(work, pairs);
+    print(formatWork(result));
+    return result;
+  } catch (error) {
+    const failed = error instanceof Error ? error.message : String(error);
+    print(`\n${work.title}\n  ${failed}`);
+    process.exitCode = 1;
+    return { id: work.id, failed };
+  }
 }
 
 /** Makes the tree and the dump, unless they are there from an earlier run. */
