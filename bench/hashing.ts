@@ -68,11 +68,11 @@ function byCryptoHash(algorithm: "sha256" | "sha512"): HashAll {
 }
 
 function byWay(algorithm: "sha256" | "sha512", way: string): HashAll {
-  const { hashBlocks } = blockHash(algorithm, way);
+  const hasher = blockHash(algorithm, way);
   return (blocks, out) => {
     const step = BATCH * BLOCK_SIZE;
     for (let at = 0; at < blocks.length; at += step) {
-      hashBlocks(blocks.subarray(at, at + step), BLOCK_SIZE, out);
+      hasher.hashBlocks(blocks.subarray(at, at + step), BLOCK_SIZE, out);
     }
   };
 }

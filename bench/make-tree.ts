@@ -31,7 +31,9 @@ export function makeTree(plan: TreePlan, root: string): void {
     lutimesSync(join(root, path), MTIME, MTIME);
   }
   // Last, because what is put into a directory changes its time; the deepest first for the same reason.
-  for (const path of plan.directories.slice().reverse()) utimesSync(join(root, path), MTIME, MTIME);
+  const deepestFirst = [...plan.directories];
+  deepestFirst.reverse();
+  for (const path of deepestFirst) utimesSync(join(root, path), MTIME, MTIME);
   utimesSync(root, MTIME, MTIME);
 }
 

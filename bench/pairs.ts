@@ -41,7 +41,8 @@ export function runWork(work: Work, pairs: number): WorkResult {
   if (!work.writesMuch) for (const one of work.contestants) runOnce(one);
   for (let round = 0; round < rounds; round++) {
     // The order turns around each time, so that nobody always profits from who ran before.
-    const order = round % 2 === 0 ? work.contestants : work.contestants.slice().reverse();
+    const order = [...work.contestants];
+    if (round % 2 === 1) order.reverse();
     for (const one of order) runs.get(one.name)!.push(runOnce(one));
   }
   const ours = runs.get("ours")!;

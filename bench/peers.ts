@@ -8,7 +8,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { findOracle } from "../test/support/oracle.ts";
+import { findOracle, oracleCommand } from "../test/support/oracle.ts";
 
 /** How to call each tool: the words that come before its arguments. */
 export interface Tools {
@@ -23,7 +23,7 @@ export function findTools(checkout: string): Tools {
   const cfsctl = findCfsctl();
   return {
     ours: (name) => [join(checkout, "bin", name)],
-    c: root === undefined ? undefined : (name) => inRoot(root, name),
+    c: root === undefined ? undefined : (name) => oracleCommand(root, name),
     cfsctl: cfsctl === undefined ? undefined : [cfsctl],
   };
 }
@@ -40,16 +40,6 @@ export function describeTools(tools: Tools): Record<string, string> {
         : firstLine([...tools.cfsctl, "--version"]),
     node: process.version,
   };
-}
-
-/** By the loader and the libraries of that root, which are not those of this machine. */
-function inRoot(root: string, name: string): readonly string[] {
-  const [triplet, loader] =
-    process.arch === "arm64"
-      ? ["aarch64-linux-gnu", "ld-linux-aarch64.so.1"]
-      : ["x86_64-linux-gnu", "ld-linux-x86-64.so.2"];
-  const libraries = join(root, "usr/lib", triplet!);
-  return [join(libraries, loader!), "--library-path", libraries, join(root, "usr/bin", name)];
 }
 
 function findCfsctl(): string | undefined {

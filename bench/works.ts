@@ -42,10 +42,7 @@ export function listWorks(tools: Tools, places: Places): Work[] {
     ...dumpsAndImages(tools, places),
     startUp(tools),
   ];
-  const here = (one: Contestant): boolean => existsSync(one.command.argv[0]!);
-  return works
-    .map((work) => ({ ...work, contestants: work.contestants.filter(here) }))
-    .filter((work) => work.contestants[0]?.name === "ours" && work.contestants.length > 1);
+  return works.filter((work) => work.contestants.length > 1);
 }
 
 function digestOfTree({ ours, c, cfsctl }: Tools, { tree }: Places): Work {
@@ -73,32 +70,13 @@ function digestOfTree({ ours, c, cfsctl }: Tools, { tree }: Places): Work {
   };
 }
 
-function objectStores({ ours, c, cfsctl }: Tools, { tree, scratch }: Places): Work[] {
-  const store = (name: string): string => join(scratch, `store-${name}`);
-  const repository = store("cfsctl");
-  const make = (name: string, tool: readonly string[]): Contestant => {
-    const argv = [...tool, `--digest-store=${store(name)}`, tree, join(scratch, `${name}.cfs`)];
-    return { name, command: { argv } };
-  };
-  const contestants: Contestant[] = [
-    make("ours", ours("mkcomposefs")),
-    ...optional(c, (tool) => make("C", tool("mkcomposefs"))),
-    ...optional(cfsctl, (tool) => ({
-      name: "cfsctl",
-      command: {
-        argv: [
-          ...tool,
-          ...["--repo", repository, "create-image", "--no-propagate-usr-to-root", tree],
-        ],
-      },
-    })),
+function objectStores(tools: Tools, places: Places): Work[] {
+  const stores = [
+    storeByMkcomposefs("ours", tools.ours, places),
+    ...optional(tools.c, (tool) => storeByMkcomposefs("C", tool, places)),
+    ...optional(tools.cfsctl, (tool) => storeByCfsctl(tool, places)),
   ];
-  const initialise = (name: string): void => {
-    if (name !== "cfsctl" || cfsctl === undefined) return;
-    const args = ["init", "--insecure", "--algorithm", "fsverity-sha256-12", repository];
-    spawnSync(cfsctl[0]!, args, { stdio: "ignore" });
-  };
-  const copy = store("copy");
+  const copy = join(places.scratch, "copy");
   return [
     {
       id: "store-fresh",
@@ -106,36 +84,69 @@ function objectStores({ ours, c, cfsctl }: Tools, { tree, scratch }: Places): Wo
       goals: { C: 0.5, "cp -a": 1.1 },
       writesMuch: true,
       contestants: [
-        ...contestants.map((one) => ({
-          ...one,
-          before: () => {
-            removeAndSync(store(one.name));
-            initialise(one.name);
-          },
-        })),
+        ...stores.map(({ name, command, path, initialise }): Contestant => {
+          const before = (): void => {
+            removeAndSync(path);
+            initialise?.();
+          };
+          return { name, command, before };
+        }),
         {
           name: "cp -a",
-          command: { argv: ["/bin/cp", "-a", tree, copy] },
+          command: { argv: ["/bin/cp", "-a", places.tree, copy] },
           before: () => removeAndSync(copy),
         },
       ],
     },
     {
-      // Comes after the fresh stores, which it uses.
       id: "store-full",
       title: "into a store that has every object",
       goals: { C: 0.5 },
-      contestants: contestants.map((one) => ({
-        ...one,
-        before: () => {
-          if (existsSync(store(one.name))) return;
-          initialise(one.name);
-          spawnSync(one.command.argv[0]!, one.command.argv.slice(1), { stdio: "ignore" });
+      contestants: stores.map(({ name, command, path, initialise }): Contestant => {
+        const before = (): void => {
+          if (existsSync(path)) return;
+          initialise?.();
+          spawnSync(command.argv[0]!, command.argv.slice(1), { stdio: "ignore" });
           spawnSync("sync");
-        },
-      })),
+        };
+        return { name, command, before };
+      }),
     },
   ];
+}
+
+/** Who fills an object store at `path`, and what makes an empty one if a directory is not enough. */
+interface StoreFiller {
+  readonly name: string;
+  readonly command: Command;
+  readonly path: string;
+  readonly initialise?: () => void;
+}
+
+function storeByMkcomposefs(
+  name: string,
+  tool: (name: string) => readonly string[],
+  { tree, scratch }: Places,
+): StoreFiller {
+  const path = join(scratch, `store-${name}`);
+  const image = join(scratch, `${name}.cfs`);
+  return {
+    name,
+    command: { argv: [...tool("mkcomposefs"), `--digest-store=${path}`, tree, image] },
+    path,
+  };
+}
+
+function storeByCfsctl(tool: readonly string[], { tree, scratch }: Places): StoreFiller {
+  const path = join(scratch, "store-cfsctl");
+  const args = ["--repo", path, "create-image", "--no-propagate-usr-to-root", tree];
+  const init = ["init", "--insecure", "--algorithm", "fsverity-sha256-12", path];
+  return {
+    name: "cfsctl",
+    command: { argv: [...tool, ...args] },
+    path,
+    initialise: () => void spawnSync(tool[0]!, init, { stdio: "ignore" }),
+  };
 }
 
 function dumpsAndImages({ ours, c }: Tools, { dump, scratch }: Places): Work[] {
@@ -203,9 +214,6 @@ function removeAndSync(path: string): void {
   spawnSync("sync");
 }
 
-function optional<Tool>(
-  tool: Tool | undefined,
-  make: (tool: Tool) => Contestant,
-): readonly Contestant[] {
+function optional<Tool, Made>(tool: Tool | undefined, make: (tool: Tool) => Made): readonly Made[] {
   return tool === undefined ? [] : [make(tool)];
 }
