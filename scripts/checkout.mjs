@@ -22,6 +22,7 @@ export function prepareCheckout() {
     "-p",
     "tsconfig.build.json",
   ]);
+  step(join(CHECKOUT, "native/build.sh"), ["--if-possible"]);
 }
 
 /**
