@@ -35,7 +35,7 @@ describe("package.json", () => {
     const targets = Object.values(manifest.exports).flatMap((target) =>
       typeof target === "string" ? [target] : Object.values(target as Record<string, string>),
     );
-    expect(targets.filter((target) => !existsSync(join(CHECKOUT, String(target))))).toEqual([]);
+    expect(targets.filter((target) => !existsSync(join(CHECKOUT, target)))).toEqual([]);
   });
 
   test("every exported room loads by its name", async () => {

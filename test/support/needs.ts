@@ -80,6 +80,7 @@ const PROBES = {
   "mkfs.ext4": () => tool("mkfs.ext4", "e2fsprogs"),
   setfattr: () => tool("setfattr", "attr"),
   fsverity: () => tool("fsverity", "fsverity"),
+  python3: () => tool("python3", "python3"),
   bash: () => tool("bash", "bash"),
   man: () => tool("mandoc", "mandoc"),
   zsh: () => tool("zsh", "zsh"),
