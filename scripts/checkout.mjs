@@ -17,11 +17,7 @@ export function prepareCheckout() {
     console.log("Installing what package-lock.json lists …");
     step("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
   }
-  step(process.execPath, [
-    join(CHECKOUT, "node_modules/typescript/bin/tsc"),
-    "-p",
-    "tsconfig.json",
-  ]);
+  step("npm", ["run", "--silent", "build"]);
 }
 
 /**

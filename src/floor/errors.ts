@@ -15,6 +15,12 @@ const NAME_OF_ERRNO = new Map<number, string>(
   Object.entries(constants.errno).map(([name, value]) => [value, name]),
 );
 
+/** What mounting gives and Node does not know; the same numbers on every architecture we run on. */
+const MORE_ERRORS = new Map<number, readonly [name: string, words: string]>([
+  [15, ["ENOTBLK", "block device required"]],
+  [117, ["EUCLEAN", "structure needs cleaning"]],
+]);
+
 /** A system call that failed. */
 export class SyscallError extends Error {
   override readonly name = "SyscallError";
@@ -30,7 +36,7 @@ export class SyscallError extends Error {
   readonly hint: string | undefined;
 
   constructor(syscall: string, errno: number, subject = "", hint?: string) {
-    const name = NAME_OF_ERRNO.get(errno) ?? `E${errno}`;
+    const name = NAME_OF_ERRNO.get(errno) ?? MORE_ERRORS.get(errno)?.[0] ?? `E${errno}`;
     super(
       `Cannot ${syscall}${subject === "" ? "" : ` "${subject}"`}: ${describeErrno(errno)} (${name})`,
     );
@@ -49,5 +55,5 @@ export function isErrno(error: unknown, ...names: readonly string[]): error is S
 
 /** The reason in words: `no such file or directory`. */
 export function describeErrno(errno: number): string {
-  return getSystemErrorMap().get(-errno)?.[1] ?? `error ${errno}`;
+  return getSystemErrorMap().get(-errno)?.[1] ?? MORE_ERRORS.get(errno)?.[1] ?? `error ${errno}`;
 }

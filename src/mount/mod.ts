@@ -1,2 +1,13 @@
-/** The door of this room. */
-export {};
+/**
+ * Mounting composefs images: an EROFS mount of the image below an overlay that finds the data.
+ */
+
+export { executeMount, mountComposefs } from "./execute.ts";
+export { KERNEL } from "./kernel.ts";
+export type { MountKernel } from "./kernel.ts";
+export { MountOptionsError, parseMountOptions } from "./options.ts";
+export type { MountOptions, VerityMode } from "./options.ts";
+export { describeStep, planMount } from "./plan.ts";
+export type { MountPlan, MountRequest, MountStep, OverlayStep } from "./plan.ts";
+export { unmount } from "./unmount.ts";
+export type { UnmountOptions } from "./unmount.ts";

@@ -102,6 +102,16 @@ export class LineParser {
         `Invalid content size ${content.length}, must match size ${size}`,
       );
     }
+    if (content !== undefined && content.length > LCFS_INLINE_CONTENT_MAX && kind !== "symlink") {
+      throw new DumpError(
+        number,
+        "content",
+        `Inline content size ${content.length} exceeds maximum ${LCFS_INLINE_CONTENT_MAX}`,
+      );
+    }
+    if (payload !== undefined && payload.length >= PATH_MAX) {
+      throw new DumpError(number, "payload", "Invalid payload", "at most 4095 bytes");
+    }
     if (this.#strict && rdev !== 0 && kind !== "chardev" && kind !== "blockdev") {
       throw new DumpError(number, "rdev", "Non-zero devnum on non-device");
     }
@@ -137,7 +147,6 @@ export class LineParser {
   ): ByteString {
     if (payload === undefined || payload === "")
       throw new DumpError(number, "payload", "Invalid symlink");
-    checkLength(payload, number);
     if (this.#strict && size !== payload.length) {
       throw new DumpError(
         number,
@@ -158,17 +167,7 @@ export class LineParser {
     digestText: string,
     number: number,
   ): FileContent {
-    if (payload !== undefined) checkLength(payload, number);
-    if (content !== undefined) {
-      if (content.length > LCFS_INLINE_CONTENT_MAX) {
-        throw new DumpError(
-          number,
-          "content",
-          `Inline content size ${content.length} exceeds maximum ${LCFS_INLINE_CONTENT_MAX}`,
-        );
-      }
-      return { kind: "inline", data: bytesOf(content) };
-    }
+    if (content !== undefined) return { kind: "inline", data: bytesOf(content) };
     if (size === 0) return { kind: "inline", data: new Uint8Array(0) };
     if (size > MAX_FILE_SIZE) throw new DumpError(number, "size", `File size ${size} is too large`);
     // C takes whatever bytes it finds here, be they a digest or not; that is never what was meant.
@@ -279,11 +278,6 @@ export class LineParser {
 /** What C counts for an xattr: its bytes, the entry header, and the worst case of alignment. */
 function xattrCost(name: ByteString, value: Uint8Array): number {
   return 7 + name.length + value.length;
-}
-
-function checkLength(payload: ByteString, number: number): void {
-  if (payload.length >= PATH_MAX)
-    throw new DumpError(number, "payload", "Invalid payload", "at most 4095 bytes");
 }
 
 function unescapeField(text: string, number: number, field: string): ByteString {

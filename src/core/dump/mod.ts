@@ -3,5 +3,7 @@
 export { escapeBytes, unescapeBytes } from "./escape.ts";
 export type { EscapeRules } from "./escape.ts";
 export { formatDump } from "./format.ts";
+export { lintDump } from "./lint.ts";
+export type { DumpProblem } from "./lint.ts";
 export { DumpParser, parseDump } from "./read.ts";
 export type { DumpOptions } from "./read.ts";

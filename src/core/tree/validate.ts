@@ -47,7 +47,7 @@ export function validateTree(root: Directory): ValidatedTree {
   const linked = new Map<Leaf, number>();
   const firstPath = new Map<Leaf, ByteString>();
   for (const { path, name, node } of walkTree(root)) {
-    if (path !== "/") checkName(path, name);
+    if (node !== root) checkName(path, name);
     if (node.kind === "hardlink") {
       linked.set(node.target, (linked.get(node.target) ?? 1) + 1);
       if (!firstPath.has(node.target)) firstPath.set(node.target, path);

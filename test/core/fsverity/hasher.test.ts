@@ -92,13 +92,39 @@ describe("FsVerityHasher", () => {
   });
 });
 
+describe("FsVerityHasher.digest", () => {
+  test("leaves the hasher as new for the next file, whatever the sizes before", () => {
+    const sizes = [600_000, 0, 1, 4096 * 129, 4096, 4097, 0, 300_000, 5];
+    const hasher = new FsVerityHasher(nodeHash("sha256"));
+    for (const size of sizes) {
+      const data = new Uint8Array(size).fill(size % 251);
+      hasher.update(data);
+      expect(hasher.digest(), `${size} bytes`).toBe(
+        computeFsVerityDigest(data, nodeHash("sha256")),
+      );
+    }
+  });
+
+  test.each([1024, 2048, 16384, 65536])("works with blocks of %i bytes", (blockSize) => {
+    const hashesInBlock = blockSize / 64;
+    for (const blocks of [1, 2, hashesInBlock, hashesInBlock + 1]) {
+      for (const size of [blocks * blockSize, blocks * blockSize - 1]) {
+        const data = new Uint8Array(size).fill(7);
+        expect(computeFsVerityDigest(data, nodeHash("sha512"), { blockSize })).toBe(
+          referenceDigest(data, "sha512", blockSize),
+        );
+      }
+    }
+  });
+});
+
 /** A second, simple implementation: whole levels in memory. */
-function referenceDigest(data: Uint8Array, algorithm: FsVerityAlgorithm): string {
+function referenceDigest(data: Uint8Array, algorithm: FsVerityAlgorithm, blockSize = 4096): string {
   const hashAll = (level: Uint8Array): Uint8Array => {
     const out: Uint8Array[] = [];
-    for (let at = 0; at < level.length; at += 4096) {
-      const block = new Uint8Array(4096);
-      block.set(level.subarray(at, at + 4096));
+    for (let at = 0; at < level.length; at += blockSize) {
+      const block = new Uint8Array(blockSize);
+      block.set(level.subarray(at, at + blockSize));
       out.push(hash(algorithm, block, "buffer"));
     }
     return Buffer.concat(out);
@@ -107,7 +133,7 @@ function referenceDigest(data: Uint8Array, algorithm: FsVerityAlgorithm): string
   const size = algorithm === "sha256" ? 32 : 64;
   while (level.length > size) level = hashAll(level);
   const descriptor = Buffer.alloc(256);
-  descriptor.set([1, algorithm === "sha256" ? 1 : 2, 12]);
+  descriptor.set([1, algorithm === "sha256" ? 1 : 2, Math.log2(blockSize)]);
   descriptor.writeBigUInt64LE(BigInt(data.length), 8);
   descriptor.set(level, 16);
   return hash(algorithm, descriptor, "hex");

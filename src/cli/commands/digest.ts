@@ -1,0 +1,37 @@
+/** `composefs digest`. */
+
+import { displayText } from "../../core/bytes/byte-string.ts";
+import { ComposefsError } from "../../core/errors.ts";
+import type { Invocation } from "../invocation.ts";
+import type { Io } from "../io.ts";
+import { writeJsonArray } from "../json.ts";
+import { measureFile } from "../measure.ts";
+import type { MeasureOptions } from "../measure.ts";
+
+/** Prints the fs-verity digests of files. */
+export function run(invocation: Invocation, io: Io): number {
+  const options = measureOptions(invocation);
+  if (invocation.has("json")) {
+    writeJsonArray(io.out, measureAll(invocation, options));
+    return 0;
+  }
+  for (const { path, digest } of measureAll(invocation, options)) {
+    io.out.text(`${digest}  ${path}\n`);
+  }
+  return 0;
+}
+
+function measureOptions(invocation: Invocation): MeasureOptions {
+  const algorithm = invocation.value("algorithm") === "sha512" ? "sha512" : "sha256";
+  const blockSize = invocation.integer("block-size", 1024, 65536) ?? 4096;
+  if (!Number.isInteger(Math.log2(blockSize))) {
+    throw new ComposefsError("usage", `Cannot use block size ${blockSize}: not a power of two`);
+  }
+  return { algorithm, blockSize };
+}
+
+function* measureAll(invocation: Invocation, options: MeasureOptions) {
+  for (const operand of invocation.operands) {
+    yield { path: displayText(operand), ...options, ...measureFile(operand, options) };
+  }
+}

@@ -1,0 +1,34 @@
+/** `composefs ls`. */
+
+import { displayText } from "../../core/bytes/byte-string.ts";
+import { ComposefsError } from "../../core/errors.ts";
+import type { Invocation } from "../invocation.ts";
+import type { Io } from "../io.ts";
+import { writeJsonArray } from "../json.ts";
+import { formatListing, jsonEntry, listedEntries } from "../listing.ts";
+import type { ListedEntry } from "../listing.ts";
+import { readImageFile } from "../load-tree.ts";
+
+/** Lists an image. */
+export function run(invocation: Invocation, io: Io): number {
+  const [image, below] = invocation.operands;
+  const { root } = readImageFile(image!, invocation.values("filter"));
+  const entries = listedEntries(root, below);
+  if (entries === undefined) {
+    throw new ComposefsError(
+      "source-unreadable",
+      `Cannot list "${displayText(below!)}": not in "${displayText(image!)}"`,
+      { hint: "paths are those of the image, from its root" },
+    );
+  }
+  if (invocation.has("json")) {
+    writeJsonArray(io.out, jsonEntries(entries));
+    return 0;
+  }
+  for (const line of formatListing(entries)) io.out.text(`${line}\n`);
+  return 0;
+}
+
+function* jsonEntries(entries: readonly ListedEntry[]): Generator<object> {
+  for (const entry of entries) yield jsonEntry(entry);
+}

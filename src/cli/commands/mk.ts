@@ -1,0 +1,128 @@
+/** `composefs mk`. */
+
+import { displayText } from "../../core/bytes/byte-string.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { DEFAULT_MAX_VERSION, DEFAULT_MIN_VERSION } from "../../core/erofs/version.ts";
+import { ComposefsError } from "../../core/errors.ts";
+import { openImageOutput } from "../image-output.ts";
+import type { ImageOutput } from "../image-output.ts";
+import { interruptible } from "../interrupt.ts";
+import type { Invocation } from "../invocation.ts";
+import type { Io } from "../io.ts";
+import { buildImage, imageDigest, readSource, summarizeTree } from "../make-image.ts";
+import type { ImageContent, TreeSummary, VersionRange } from "../make-image.ts";
+import { formatCount, formatSize, openProgress } from "../progress.ts";
+import type { ProgressMode } from "../progress.ts";
+
+/** What was made; the JSON has these keys. */
+interface Made extends TreeSummary {
+  readonly digest: string;
+  readonly image: string | null;
+  readonly imageSize: number;
+  readonly formatVersion: number;
+  readonly seconds: number;
+}
+
+/** Makes an image. */
+export async function run(invocation: Invocation, io: Io): Promise<number> {
+  const range = versionRange(invocation);
+  const content = contentOf(invocation);
+  const { image, output } = outputOf(invocation, io);
+  const quiet = invocation.has("quiet");
+  const mode = quiet ? "none" : ((invocation.value("progress") ?? "auto") as ProgressMode);
+  const start = performance.now();
+  return interruptible(async (signal) => {
+    const progress = openProgress(io.err, mode);
+    try {
+      const onProgress = progress.update;
+      const root = await readSource(content, { signal, onProgress });
+      const summary = summarizeTree(root);
+      const { bytes, version } = buildImage(root, range);
+      signal.throwIfAborted();
+      const digest = imageDigest(bytes);
+      output?.(bytes);
+      progress.close();
+      const made: Made = {
+        digest,
+        image: image === undefined ? null : displayText(image),
+        imageSize: bytes.length,
+        formatVersion: version,
+        ...summary,
+        seconds: Math.round(performance.now() - start) / 1000,
+      };
+      tell(made, invocation, io);
+      return 0;
+    } finally {
+      progress.close();
+    }
+  });
+}
+
+function contentOf(invocation: Invocation): ImageContent {
+  return {
+    source: invocation.operands[0]!,
+    fromFile: invocation.has("from-file"),
+    strict: invocation.has("strict"),
+    scan: {
+      useEpoch: invocation.has("use-epoch"),
+      skipDevices: invocation.has("skip-devices"),
+      skipXattrs: invocation.has("skip-xattrs"),
+      userXattrs: invocation.has("user-xattrs"),
+      hardlinks: invocation.has("hardlinks"),
+      digestStore: invocation.value("digest-store"),
+      threads: invocation.integer("threads", 1, 1024),
+    },
+  };
+}
+
+function outputOf(
+  invocation: Invocation,
+  io: Io,
+): { image: ByteString | undefined; output: ImageOutput | undefined } {
+  const image = invocation.operands[1];
+  const digestOnly = invocation.has("digest-only");
+  if (digestOnly !== (image === undefined)) {
+    const message = digestOnly
+      ? "Cannot write an image with --digest-only: leave IMAGE out"
+      : "Cannot make an image: IMAGE is missing";
+    throw new ComposefsError("usage", message, { hint: "`composefs mk --help` tells more" });
+  }
+  return { image, output: image === undefined ? undefined : openImageOutput(image, io) };
+}
+
+function versionRange(invocation: Invocation): VersionRange {
+  const min = invocation.integer("min-version", 0, 2);
+  const max = invocation.integer("max-version", 0, 2);
+  if (min === undefined && max === undefined) {
+    return { minVersion: DEFAULT_MIN_VERSION, maxVersion: DEFAULT_MAX_VERSION };
+  }
+  // Version 2 holds everything that 0 and 1 hold in another layout: it is never chosen, only asked for.
+  if (min === 2) return { version: 2 };
+  return { minVersion: min === 1 ? 1 : 0, maxVersion: (max ?? 0) >= 1 ? 1 : 0 };
+}
+
+function tell(made: Made, invocation: Invocation, io: Io): void {
+  // With the image on standard output, what is said about it goes to standard error.
+  const to = made.image === "-" ? io.err : io.out;
+  if (invocation.has("json")) to.text(`${JSON.stringify(made)}\n`);
+  else if (invocation.has("digest-only")) to.text(`${made.digest}\n`);
+  else if (!invocation.has("quiet")) {
+    for (const [name, value] of summaryRows(made)) {
+      to.text(`${to.style("dim", name.padEnd(8))} ${value}\n`);
+    }
+  }
+}
+
+function summaryRows(made: Made): [name: string, value: string][] {
+  const saved = made.externalBytes - made.objectBytes;
+  const external =
+    `${formatCount(made.externalFiles)} files of ${formatSize(made.externalBytes)} ` +
+    `in ${formatCount(made.objects)} objects of ${formatSize(made.objectBytes)}`;
+  return [
+    ["digest", made.digest],
+    ["image", `${made.image}, ${formatSize(made.imageSize)}, format version ${made.formatVersion}`],
+    ["tree", `${formatCount(made.files)} files, ${formatCount(made.directories)} directories`],
+    ["content", saved > 0 ? `${external}, ${formatSize(saved)} saved` : external],
+    ["time", `${made.seconds.toFixed(2)} s`],
+  ];
+}

@@ -1,0 +1,40 @@
+/** `composefs objects`. */
+
+import { displayText } from "../../core/bytes/byte-string.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import type { Invocation } from "../invocation.ts";
+import type { Io } from "../io.ts";
+import { writeJsonArray } from "../json.ts";
+import { readImageFile } from "../load-tree.ts";
+import { collectObjects, sortObjects } from "../objects.ts";
+
+/** Prints the objects that images need. */
+export function run(invocation: Invocation, io: Io): number {
+  printObjects(objectsOf(invocation), invocation, io);
+  return 0;
+}
+
+/** The objects of all images of a command line, in byte order. */
+export function objectsOf(invocation: Invocation): ByteString[] {
+  const objects = new Set<ByteString>();
+  for (const image of invocation.operands) {
+    collectObjects(readImageFile(image, invocation.values("filter")).root, objects);
+  }
+  return sortObjects(objects);
+}
+
+/** Prints paths of objects as they are, or as JSON. */
+export function printObjects(
+  objects: readonly ByteString[],
+  invocation: Invocation,
+  io: Io,
+): void {
+  if (invocation.has("json")) {
+    writeJsonArray(io.out, objects.map(displayText));
+    return;
+  }
+  for (const object of objects) {
+    io.out.byteString(object);
+    io.out.text("\n");
+  }
+}

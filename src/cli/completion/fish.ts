@@ -1,0 +1,67 @@
+/**
+ * Completion for fish 3 and newer.
+ */
+
+import { optionsWithHelp } from "../spec.ts";
+import type { CommandSpec, OptionSpec, ProgramSpec, ValueKind } from "../spec.ts";
+
+/** The script for all programs. */
+export function formatFishCompletion(programs: readonly ProgramSpec[]): string {
+  return `${programs.flatMap(programLines).join("\n")}\n`;
+}
+
+function programLines(program: ProgramSpec): string[] {
+  const base = `complete -c ${program.name}`;
+  const lines = [`# ${program.name}`];
+  if (program.commands === undefined) return [...lines, ...commandLines(base, "", program)];
+  const none = `-n __fish_use_subcommand`;
+  for (const option of program.options) lines.push(`${base} ${none} ${optionArguments(option)}`);
+  for (const command of program.commands) {
+    lines.push(`${base} ${none} -f -a ${command.name} -d ${quote(command.brief)}`);
+  }
+  for (const command of program.commands) {
+    const seen = ` -n '__fish_seen_subcommand_from ${command.name}'`;
+    lines.push(...commandLines(base, seen, command));
+  }
+  return lines;
+}
+
+function commandLines(base: string, condition: string, command: CommandSpec): string[] {
+  const options = optionsWithHelp(command);
+  const lines = options.map((option) => `${base}${condition} ${optionArguments(option)}`);
+  // Files are what fish offers for operands anyway.
+  const [first] = command.operands;
+  if (typeof first?.kind === "object") {
+    const files = command.operands.length > 1 ? "" : " -f";
+    const words = first.kind.choices.join(" ");
+    const fresh =
+      condition === "" ? ` -n 'not __fish_seen_subcommand_from ${words}'` : condition;
+    lines.push(`${base}${fresh}${files} -a ${quote(words)}`);
+  }
+  return lines;
+}
+
+function optionArguments(option: OptionSpec): string {
+  const parts: string[] = [];
+  if (option.short !== undefined) parts.push(`-s ${option.short}`);
+  if (option.name !== undefined) parts.push(`-l ${option.name}`);
+  if (option.value !== undefined) parts.push(valueArguments(option.value.kind));
+  return [...parts, `-d ${quote(option.brief)}`].join(" ");
+}
+
+function valueArguments(kind: ValueKind): string {
+  if (typeof kind === "object") return `-x -a ${quote(kind.choices.join(" "))}`;
+  switch (kind) {
+    case "file":
+      return "-r -F";
+    case "directory":
+      return "-x -a '(__fish_complete_directories)'";
+    case "number":
+    case "text":
+      return "-x";
+  }
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+}

@@ -1,0 +1,126 @@
+/**
+ * `composefs-info`, as C's: same options, same standard output, same exit status.
+ *
+ * Source of the behaviour: composefs 1.0.8 tools/composefs-info.c and man/composefs-info.md.
+ */
+
+import { displayText } from "../../core/bytes/byte-string.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { escapeBytes } from "../../core/dump/escape.ts";
+import { formatDump } from "../../core/dump/format.ts";
+import { ComposefsError } from "../../core/errors.ts";
+import type { Directory, Node } from "../../core/tree/node.ts";
+import { walkTree } from "../../core/tree/walk.ts";
+import type { Invocation } from "../invocation.ts";
+import type { Io } from "../io.ts";
+import { readImageFile } from "../load-tree.ts";
+import { measureFile } from "../measure.ts";
+import { Basedirs, collectObjects, sortObjects } from "../objects.ts";
+import type { Output } from "../output.ts";
+import { COMPOSEFS_INFO, INFO_COMMANDS } from "../table/composefs-info.ts";
+import { readCommandLine, usageError } from "./drop-in.ts";
+
+type InfoCommand = (typeof INFO_COMMANDS)[number];
+
+/** Runs the command. */
+export function run(args: readonly string[], io: Io): number {
+  const call = readCommandLine(COMPOSEFS_INFO, args, io);
+  if (typeof call === "number") return call;
+  const { invocation, problem } = call;
+  const filter = invocation.values("filter");
+  checkFilter(filter);
+  if (problem !== undefined) {
+    // C leaves this word behind, and who compares standard output will find it there.
+    io.out.text("Def\n");
+    throw usageError(COMPOSEFS_INFO, problem.message);
+  }
+  const [word, ...paths] = invocation.operands;
+  if (word === undefined) throw usageError(COMPOSEFS_INFO, "No command specified");
+  const command = INFO_COMMANDS.find((name) => name === word);
+  if (command === undefined) throw unknownCommand(word);
+  if (command === "measure-file") return measureFiles(paths, io.out);
+  const basedirs = openBasedir(invocation);
+  try {
+    if (paths.length === 0) throw usageError(COMPOSEFS_INFO, "No image path specified");
+    showImages(command, paths, filter, basedirs, io.out);
+  } finally {
+    basedirs.close();
+  }
+  return 0;
+}
+
+function showImages(
+  command: Exclude<InfoCommand, "measure-file">,
+  paths: readonly ByteString[],
+  filter: readonly ByteString[],
+  basedirs: Basedirs,
+  out: Output,
+): void {
+  const objects = new Set<ByteString>();
+  for (const path of paths) {
+    const { root } = readImageFile(path, filter);
+    switch (command) {
+      case "ls":
+        listTree(root, out);
+        break;
+      case "dump":
+        for (const piece of formatDump(root)) out.text(piece);
+        break;
+      case "objects":
+      case "missing-objects":
+        collectObjects(root, objects);
+        break;
+    }
+  }
+  for (const object of sortObjects(objects)) {
+    if (command === "missing-objects" && basedirs.has(object)) continue;
+    out.byteString(object);
+    out.text("\n");
+  }
+}
+
+function listTree(root: Directory, out: Output): void {
+  for (const { path, node } of walkTree(root)) {
+    if (path !== "/") out.text(`${escapeBytes(path, { keepSpace: true })}${suffix(node)}\n`);
+  }
+}
+
+/** What follows a path: a slash, a symlink's target, a backing file; nothing for a further name. */
+function suffix(node: Node): string {
+  switch (node.kind) {
+    case "directory":
+      return "/\t";
+    case "symlink":
+      return `\t-> ${escapeBytes(node.target)}`;
+    case "file":
+      if (node.content.kind !== "external" || node.content.path === undefined) return "";
+      return `\t@ ${escapeBytes(node.content.path)}`;
+    default:
+      return "";
+  }
+}
+
+function measureFiles(paths: readonly ByteString[], out: Output): number {
+  if (paths.length === 0) throw usageError(COMPOSEFS_INFO, "No files specified");
+  for (const path of paths) {
+    out.text(`${measureFile(path, { algorithm: "sha256", blockSize: 4096 }).digest}\n`);
+  }
+  return 0;
+}
+
+function openBasedir(invocation: Invocation): Basedirs {
+  const path = invocation.value("basedir");
+  return new Basedirs(path === undefined ? [] : [path]);
+}
+
+function checkFilter(names: readonly ByteString[]): void {
+  const path = names.find((name) => name.includes("/"));
+  if (path === undefined) return;
+  throw new ComposefsError("usage", `Filter must be a single name: ${displayText(path)}`);
+}
+
+function unknownCommand(word: ByteString): ComposefsError {
+  return new ComposefsError("usage", `Unknown command '${displayText(word)}'`, {
+    hint: `the commands are ${INFO_COMMANDS.join(", ")}`,
+  });
+}

@@ -1,0 +1,109 @@
+/**
+ * From a directory or a dump file to the bytes of an image: what `mkcomposefs` and `composefs mk` share.
+ */
+
+import type { ByteString } from "../core/bytes/byte-string.ts";
+import { chooseFormatVersion, writeImage } from "../core/erofs/writer.ts";
+import type { FormatVersion } from "../core/erofs/version.ts";
+import type { FsVerityDigest } from "../core/fsverity/digest.ts";
+import { computeFsVerityDigest } from "../core/fsverity/hasher.ts";
+import type { Directory } from "../core/tree/node.ts";
+import { validateTree } from "../core/tree/validate.ts";
+import { walkTree } from "../core/tree/walk.ts";
+import { blockHash } from "../floor/block-hash.ts";
+import { readDumpFile } from "./load-tree.ts";
+import type { ProgressEvent } from "./progress.ts";
+
+/** How a directory is scanned; see `ScanOptions` of room sources. */
+export interface ScanRequest {
+  readonly useEpoch: boolean;
+  readonly skipDevices: boolean;
+  readonly skipXattrs: boolean;
+  readonly userXattrs: boolean;
+  readonly hardlinks: boolean;
+  readonly digestStore: ByteString | undefined;
+  /** One for each processor unless told. */
+  readonly threads: number | undefined;
+}
+
+/** What goes into an image. */
+export interface ImageContent {
+  readonly source: ByteString;
+  /** `source` is a dump file (`-` is standard input) and `scan` does not matter. */
+  readonly fromFile: boolean;
+  /** Refuse dumps that are not exact. */
+  readonly strict: boolean;
+  readonly scan: ScanRequest;
+}
+
+/** Reads the tree of an image. When this returns, all objects that were asked for are durable. */
+export async function readSource(
+  content: ImageContent,
+  options: {
+    readonly signal: AbortSignal;
+    readonly onProgress?: (event: ProgressEvent) => void;
+  },
+): Promise<Directory> {
+  if (content.fromFile) return readDumpFile(content.source, { strict: content.strict });
+  const { scanDirectory } = await import("../sources/mod.ts");
+  const { root } = await scanDirectory(content.source, { ...content.scan, ...options });
+  return root;
+}
+
+/** The versions that an image may have. */
+export type VersionRange =
+  | { readonly minVersion: 0 | 1; readonly maxVersion: 0 | 1 }
+  | { readonly version: FormatVersion };
+
+/** An image in memory. */
+export interface BuiltImage {
+  readonly bytes: Uint8Array;
+  readonly version: FormatVersion;
+}
+
+/** Makes the image. Throws `invalid-tree` and `image-too-large`. */
+export function buildImage(root: Directory, range: VersionRange): BuiltImage {
+  const tree = validateTree(root);
+  const version = "version" in range ? range.version : chooseFormatVersion(root, range);
+  return { bytes: writeImage(tree, { version }), version };
+}
+
+/** The fs-verity digest that names and seals an image. */
+export function imageDigest(image: Uint8Array): FsVerityDigest {
+  return computeFsVerityDigest(image, blockHash("sha256"));
+}
+
+/** What is in a tree, in numbers. */
+export interface TreeSummary {
+  readonly files: number;
+  readonly directories: number;
+  readonly externalFiles: number;
+  readonly externalBytes: number;
+  readonly objects: number;
+  readonly objectBytes: number;
+}
+
+/** Counts a tree. Hard links count as files; their content counts once for each name. */
+export function summarizeTree(root: Directory): TreeSummary {
+  const sizes = new Map<string, number>();
+  let files = 0;
+  let directories = 0;
+  let externalFiles = 0;
+  let externalBytes = 0;
+  for (const { node } of walkTree(root)) {
+    if (node.kind === "directory") {
+      directories++;
+      continue;
+    }
+    files++;
+    const leaf = node.kind === "hardlink" ? node.target : node;
+    if (leaf.kind !== "file" || leaf.content.kind !== "external") continue;
+    const { digest, path, size } = leaf.content;
+    externalFiles++;
+    externalBytes += size;
+    sizes.set(path ?? digest!, size);
+  }
+  let objectBytes = 0;
+  for (const size of sizes.values()) objectBytes += size;
+  return { files, directories, externalFiles, externalBytes, objects: sizes.size, objectBytes };
+}

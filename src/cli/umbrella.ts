@@ -1,0 +1,124 @@
+/**
+ * `composefs`: the command for people. commander reads the command line, from the same table that
+ * help, man page and completions come from; each command is a module that is loaded when it runs.
+ */
+
+import { Command, CommanderError, Option } from "commander";
+
+import { displayText } from "../core/bytes/byte-string.ts";
+import type { ByteString } from "../core/bytes/byte-string.ts";
+import { ComposefsError } from "../core/errors.ts";
+import { formatHelp, formatUse } from "./help.ts";
+import { Invocation } from "./invocation.ts";
+import type { Io } from "./io.ts";
+import { HELP_OPTION, VERSION_OPTION } from "./spec.ts";
+import type { CommandSpec, OptionSpec, ProgramSpec } from "./spec.ts";
+import { COMPOSEFS } from "./table/composefs.ts";
+import { VERSION } from "./version.ts";
+
+/** What a command's module offers. */
+interface CommandModule {
+  run(invocation: Invocation, io: Io): number | Promise<number>;
+}
+
+/** The modules of the commands, by name; a test compares the names with the table. */
+export const COMMAND_MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
+  completion: () => import("./commands/completion.ts"),
+  diff: () => import("./commands/diff.ts"),
+  digest: () => import("./commands/digest.ts"),
+  dump: () => import("./commands/dump.ts"),
+  explain: () => import("./commands/explain.ts"),
+  lint: () => import("./commands/lint.ts"),
+  ls: () => import("./commands/ls.ts"),
+  missing: () => import("./commands/missing.ts"),
+  mk: () => import("./commands/mk.ts"),
+  mount: () => import("./commands/mount.ts"),
+  objects: () => import("./commands/objects.ts"),
+  umount: () => import("./commands/umount.ts"),
+};
+
+/** Runs the command line. Values and operands are byte strings; commander passes them on untouched. */
+export async function run(args: readonly string[], io: Io): Promise<number> {
+  let status = 0;
+  const root = newCommand(COMPOSEFS, COMPOSEFS.name, io).version(VERSION, "--version");
+  root.helpOption("-h, --help").usage(" ");
+  for (const spec of COMPOSEFS.commands) {
+    const title = `${COMPOSEFS.name} ${spec.name}`;
+    const command = newCommand(spec, title, io);
+    for (const option of spec.options) command.addOption(commanderOption(option));
+    for (const operand of spec.operands) {
+      const name = operand.variadic ? `${operand.name}...` : operand.name;
+      command.argument(operand.optional ? `[${name}]` : `<${name}>`);
+    }
+    command.action(async () => {
+      const { run: runCommand } = await COMMAND_MODULES[spec.name]!();
+      status = await runCommand(invocationOf(spec, command), io);
+    });
+    root.addCommand(command);
+  }
+  if (args.length === 0) {
+    io.err.text(helpText(COMPOSEFS, COMPOSEFS.name, io));
+    return 2;
+  }
+  try {
+    await root.parseAsync(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return 0; // help or version, which have been printed
+    throw usageError(error, commandAt(args));
+  }
+  return status;
+}
+
+function newCommand(spec: CommandSpec | ProgramSpec, title: string, io: Io): Command {
+  const command = new Command(spec.name).exitOverride().configureOutput({
+    writeOut: (text) => io.out.text(text),
+    writeErr: () => {}, // errors are told by main.ts, with all others
+  });
+  command.helpInformation = () => helpText(spec, title, io);
+  return command;
+}
+
+function helpText(spec: CommandSpec | ProgramSpec, title: string, io: Io): string {
+  return formatHelp(spec, title, (text) => io.out.style("bold", text));
+}
+
+function commanderOption(spec: OptionSpec): Option {
+  const short = spec.short === undefined ? "" : `-${spec.short}, `;
+  const value = spec.value === undefined ? "" : ` <${spec.value.label}>`;
+  const option = new Option(`${short}--${spec.name}${value}`, spec.brief);
+  if (typeof spec.value?.kind === "object") option.choices(spec.value.kind.choices);
+  if (spec.repeatable === true) {
+    option.argParser((word: string, before: string[] | undefined) => [...(before ?? []), word]);
+  }
+  return option;
+}
+
+function invocationOf(spec: CommandSpec, command: Command): Invocation {
+  const given = new Map<string, ByteString[]>();
+  for (const { name, short } of spec.options) {
+    const key = name ?? short!;
+    const value: unknown = command.getOptionValue(new Option(`--${key}`).attributeName());
+    if (value === undefined) continue;
+    const values = Array.isArray(value) ? value : [value === true ? "" : value];
+    given.set(key, values as ByteString[]);
+  }
+  return new Invocation(given, command.args as ByteString[]);
+}
+
+/** The command that a command line is about, as far as one can be made out. */
+function commandAt(args: readonly string[]): CommandSpec | undefined {
+  const word = args.find((arg) => !arg.startsWith("-"));
+  return COMPOSEFS.commands.find((command) => command.name === word);
+}
+
+function usageError(error: CommanderError, command: CommandSpec | undefined): ComposefsError {
+  const title = command === undefined ? COMPOSEFS.name : `${COMPOSEFS.name} ${command.name}`;
+  const [first = "", ...rest] = error.message.split("\n");
+  const what = displayText(first.replace(/^error: /, "") as ByteString);
+  const hint = rest.map((line) => /^\((.*)\)$/.exec(line)?.[1]).find((line) => line !== undefined);
+  const message = `${what.slice(0, 1).toUpperCase()}${what.slice(1)}`;
+  return new ComposefsError("usage", `${message}\n${formatUse(command ?? COMPOSEFS, title)}`, {
+    hint: hint ?? `\`${title} --help\` tells more`,
+  });
+}
