@@ -15,7 +15,10 @@ module.exports = function launch(program) {
   if (enableCompileCache) enableCompileCache();
   var main = require("node:path").join(__dirname, "../dist/cli/main.js");
   if (!require("node:fs").existsSync(main)) {
-    fail(program, "is not built yet: run `npm run build` in " + require("node:path").dirname(__dirname));
+    fail(
+      program,
+      "is not built yet: run `npm run build` in " + require("node:path").dirname(__dirname),
+    );
     return;
   }
   import(require("node:url").pathToFileURL(main).href).then(function (module) {

@@ -40,7 +40,7 @@ export function setupOracle() {
   const work = mkdtempSync(join(testCache(), "oracle-"));
   try {
     const directory = join(work, "apt");
-    unpackPackages({ directory, suite: SUITE, packages: [PACKAGE], root: join(work, "root") });
+    unpackPackages({ directory, suites: [SUITE], packages: [PACKAGE], root: join(work, "root") });
     unpackSource(downloadSource({ directory, suite: SUITE, name: PACKAGE }), join(work, "source"));
     rmSync(directory, { recursive: true });
     writeFileSync(join(work, "ready"), KEY);

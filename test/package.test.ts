@@ -75,7 +75,8 @@ needsThat(reachesNpm()).describe("the packed package", () => {
   }, 120_000);
 
   test("holds what runs, what documents it, and nothing else", () => {
-    const allowed = /^(?:bin|dist|native|docs)\/|^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
+    const allowed =
+      /^(?:bin|dist|native|docs)\/|^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
     expect(contents.filter((path) => !allowed.test(path))).toEqual([]);
     for (const needed of ["LICENSE", "README.md", "dist/mod.js", "dist/mod.d.ts"]) {
       expect(contents).toContain(needed);

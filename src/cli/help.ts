@@ -47,7 +47,8 @@ export function formatUse(command: Command, title: string): string {
 
 function formatSection(section: Section, heading: (text: string) => string): string {
   const parts = (section.paragraphs ?? []).map((text) => wrap(text, INDENT).join("\n"));
-  if (section.terms !== undefined && section.terms.length > 0) parts.push(formatTerms(section.terms));
+  if (section.terms !== undefined && section.terms.length > 0)
+    parts.push(formatTerms(section.terms));
   return `${heading(`${section.title}:`)}\n${parts.join("\n")}`;
 }
 

@@ -153,7 +153,8 @@ export function jsonEntry(entry: ListedEntry): Record<string, unknown> {
     if (content.kind === "external" && content.path !== undefined) {
       json["object"] = displayText(content.path);
     }
-    if (content.kind === "external" && content.digest !== undefined) json["digest"] = content.digest;
+    if (content.kind === "external" && content.digest !== undefined)
+      json["digest"] = content.digest;
   }
   if (entry.linkOf !== undefined) json["linkOf"] = displayText(entry.linkOf);
   if (xattrs.size > 0) {

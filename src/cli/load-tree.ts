@@ -72,7 +72,7 @@ export function readChunks(
   const fd = path === "-" ? 0 : openForReading(what, path);
   try {
     const buffer = Buffer.allocUnsafe(DUMP_CHUNK);
-    for (let count = -1; count !== 0; ) {
+    for (let count = -1; count !== 0;) {
       count = readSome(what, path, fd, buffer);
       if (count > 0) take(buffer.subarray(0, count));
     }

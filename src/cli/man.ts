@@ -59,7 +59,16 @@ function optionEntry(option: OptionSpec): string[] {
 }
 
 function exampleEntry(example: Example): string[] {
-  return [".PP", `${escape(example.brief)}:`, ".PP", ".RS 4", ".EX", escape(example.command), ".EE", ".RE"];
+  return [
+    ".PP",
+    `${escape(example.brief)}:`,
+    ".PP",
+    ".RS 4",
+    ".EX",
+    escape(example.command),
+    ".EE",
+    ".RE",
+  ];
 }
 
 function sectionBody(section: Section): string[] {
@@ -81,8 +90,5 @@ function pageReference(page: string): string {
 
 /** Keeps roff from reading a backslash, a leading dot or quote, or a minus as its own. */
 function escape(text: string): string {
-  return text
-    .replaceAll("\\", "\\e")
-    .replaceAll("-", "\\-")
-    .replace(/^[.']/gm, "\\&$&");
+  return text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replace(/^[.']/gm, "\\&$&");
 }

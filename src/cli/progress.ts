@@ -87,7 +87,9 @@ export function formatProgress(state: ProgressState, width = Number.POSITIVE_INF
   const parts = [`${PHASE_NAME[state.phase]}: ${formatCount(files)}`];
   parts[0] += totalFiles === undefined ? " files" : ` of ${formatCount(totalFiles)} files`;
   if (bytes > 0 || totalBytes !== undefined) {
-    parts.push(formatSize(bytes) + (totalBytes === undefined ? "" : ` of ${formatSize(totalBytes)}`));
+    parts.push(
+      formatSize(bytes) + (totalBytes === undefined ? "" : ` of ${formatSize(totalBytes)}`),
+    );
   }
   if (state.bytesPerSecond > 0) parts.push(`${formatSize(state.bytesPerSecond)}/s`);
   if (state.secondsLeft !== undefined) parts.push(`${formatDuration(state.secondsLeft)} left`);

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { blockHash, blockHashWays } from "#src/floor/mod.ts";
 import type { BlockHashWay } from "#src/floor/mod.ts";

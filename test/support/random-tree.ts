@@ -3,7 +3,7 @@
  * EROFS layout has.
  */
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { byteString, byteStringFrom, objectPath, parseFsVerityDigest } from "#src/core/mod.ts";
 import type {
   ByteString,

@@ -70,7 +70,8 @@ function readFileTree(path: ByteString): Directory {
   try {
     return readImageFile(path).root;
   } catch (error) {
-    if (error instanceof ComposefsError && error.code === "not-erofs") return readDumpFile(path, {});
+    if (error instanceof ComposefsError && error.code === "not-erofs")
+      return readDumpFile(path, {});
     throw error;
   }
 }

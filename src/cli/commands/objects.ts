@@ -24,11 +24,7 @@ export function objectsOf(invocation: Invocation): ByteString[] {
 }
 
 /** Prints paths of objects as they are, or as JSON. */
-export function printObjects(
-  objects: readonly ByteString[],
-  invocation: Invocation,
-  io: Io,
-): void {
+export function printObjects(objects: readonly ByteString[], invocation: Invocation, io: Io): void {
   if (invocation.has("json")) {
     writeJsonArray(io.out, objects.map(displayText));
     return;

@@ -54,9 +54,7 @@ export function formatBashCompletion(programs: readonly ProgramSpec[]): string {
 function programFunction(program: ProgramSpec): string {
   const name = functionName(program.name);
   const body =
-    program.commands === undefined
-      ? `  ${reply(1, program)}`
-      : dispatch(program, program.commands);
+    program.commands === undefined ? `  ${reply(1, program)}` : dispatch(program, program.commands);
   return `${name}() {\n${body}\n}\ncomplete -F ${name} ${program.name}`;
 }
 

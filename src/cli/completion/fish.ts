@@ -34,8 +34,7 @@ function commandLines(base: string, condition: string, command: CommandSpec): st
   if (typeof first?.kind === "object") {
     const files = command.operands.length > 1 ? "" : " -f";
     const words = first.kind.choices.join(" ");
-    const fresh =
-      condition === "" ? ` -n 'not __fish_seen_subcommand_from ${words}'` : condition;
+    const fresh = condition === "" ? ` -n 'not __fish_seen_subcommand_from ${words}'` : condition;
     lines.push(`${base}${fresh}${files} -a ${quote(words)}`);
   }
   return lines;

@@ -9,7 +9,12 @@
 import { displayText } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
-import { MountOptionsError, mountComposefs, parseMountOptions, planMount } from "../../mount/mod.ts";
+import {
+  MountOptionsError,
+  mountComposefs,
+  parseMountOptions,
+  planMount,
+} from "../../mount/mod.ts";
 import type { Io } from "../io.ts";
 import { reasonOf } from "../reason.ts";
 import { MOUNT_COMPOSEFS } from "../table/mount-composefs.ts";
@@ -66,6 +71,8 @@ function mountReason(error: ComposefsError): string {
     case "verity-mismatch":
       return "Image has wrong fs-verity";
     default:
-      return error.message.includes(reasonOf(error)) ? error.message : `${error.message}: ${reasonOf(error)}`;
+      return error.message.includes(reasonOf(error))
+        ? error.message
+        : `${error.message}: ${reasonOf(error)}`;
   }
 }

@@ -50,17 +50,30 @@ export const COMPOSEFS_INFO: ProgramSpec = {
     {
       title: "Commands",
       terms: [
-        ["ls", "Prints each path; directories end with `/`, symlinks and external files are followed by a tab and `-> target` or `@ object`."],
-        ["objects", "Prints the paths of the objects that the images need, each once, in byte order."],
-        ["missing-objects", "Prints those of them that are not in the directory of --basedir; all of them without it."],
-        ["dump", "Prints the images in the format of composefs-dump(5), which mkcomposefs --from-file reads."],
-        ["measure-file", "Prints the fs-verity digest (sha256) of each file, whatever it is: the kernel's where fs-verity is enabled on it, else computed."],
+        [
+          "ls",
+          "Prints each path; directories end with `/`, symlinks and external files are followed by a tab and `-> target` or `@ object`.",
+        ],
+        [
+          "objects",
+          "Prints the paths of the objects that the images need, each once, in byte order.",
+        ],
+        [
+          "missing-objects",
+          "Prints those of them that are not in the directory of --basedir; all of them without it.",
+        ],
+        [
+          "dump",
+          "Prints the images in the format of composefs-dump(5), which mkcomposefs --from-file reads.",
+        ],
+        [
+          "measure-file",
+          "Prints the fs-verity digest (sha256) of each file, whatever it is: the kernel's where fs-verity is enabled on it, else computed.",
+        ],
       ],
     },
   ],
   exitStatus: DROP_IN_EXIT_MEANINGS,
-  environment: [
-    ["POSIXLY_CORRECT", "If set, options after the first operand are operands too."],
-  ],
+  environment: [["POSIXLY_CORRECT", "If set, options after the first operand are operands too."]],
   seeAlso: ["composefs(1)", "mkcomposefs(1)", "composefs-dump(5)"],
 };

@@ -231,7 +231,10 @@ const DIFF: CommandSpec = {
   ],
   examples: [
     { command: "composefs diff old.cfs new.cfs", brief: "Show what an update changes" },
-    { command: "composefs diff --ignore-mtime image.cfs rootfs", brief: "Compare an image with a directory" },
+    {
+      command: "composefs diff --ignore-mtime image.cfs rootfs",
+      brief: "Compare an image with a directory",
+    },
   ],
   sections: [
     jsonShape("An array with one object for each path that differs.", [
@@ -283,7 +286,10 @@ const DIGEST: CommandSpec = {
     JSON_OPTION,
   ],
   examples: [
-    { command: "composefs digest image.cfs", brief: "Print what to give to the mount option digest" },
+    {
+      command: "composefs digest image.cfs",
+      brief: "Print what to give to the mount option digest",
+    },
     { command: "composefs digest --algorithm=sha512 *", brief: "Use the other hash function" },
   ],
   sections: [
@@ -319,8 +325,16 @@ const MOUNT: CommandSpec = {
       value: { label: "WHEN", kind: { choices: ["require", "try", "off"] } },
       brief: "Check the objects by fs-verity: require, try or off (off, with --digest require)",
     },
-    { name: "upperdir", value: { label: "DIR", kind: "directory" }, brief: "Writable upper directory" },
-    { name: "workdir", value: { label: "DIR", kind: "directory" }, brief: "Work directory that goes with it" },
+    {
+      name: "upperdir",
+      value: { label: "DIR", kind: "directory" },
+      brief: "Writable upper directory",
+    },
+    {
+      name: "workdir",
+      value: { label: "DIR", kind: "directory" },
+      brief: "Work directory that goes with it",
+    },
     { name: "read-only", brief: "Mount read-only even with an upper directory" },
     {
       name: "idmap",
@@ -370,7 +384,20 @@ export const COMPOSEFS: ProgramSpec & { readonly commands: readonly CommandSpec[
     "A composefs image is a read-only file system tree in one small file: names and metadata are in the image, the content of files is in objects that many images share, and one fs-verity digest seals all of it.",
   ],
   operands: [],
-  commands: [MK, LS, DUMP, OBJECTS, MISSING, EXPLAIN, DIFF, LINT, DIGEST, MOUNT, UMOUNT, COMPLETION],
+  commands: [
+    MK,
+    LS,
+    DUMP,
+    OBJECTS,
+    MISSING,
+    EXPLAIN,
+    DIFF,
+    LINT,
+    DIGEST,
+    MOUNT,
+    UMOUNT,
+    COMPLETION,
+  ],
   options: [HELP_OPTION, VERSION_OPTION],
   examples: [
     {
@@ -382,7 +409,10 @@ export const COMPOSEFS: ProgramSpec & { readonly commands: readonly CommandSpec[
   ],
   exitStatus: EXIT_MEANINGS,
   environment: [
-    ["NO_COLOR", "If set and not empty, no colours are used. They are only used on a terminal anyway."],
+    [
+      "NO_COLOR",
+      "If set and not empty, no colours are used. They are only used on a terminal anyway.",
+    ],
   ],
   seeAlso: [
     "mkcomposefs(1)",

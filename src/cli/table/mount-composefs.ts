@@ -56,12 +56,24 @@ export const MOUNT_COMPOSEFS: ProgramSpec = {
       ],
       terms: [
         ["basedir=PATH[:PATH...]", "Directories to look for objects in. Needed."],
-        ["digest=DIGEST", "Mount only if fs-verity is enabled on the image and its digest is this one. Implies verity."],
-        ["verity", "Require that each file of the image has a digest, and that its object has fs-verity with that digest. Needs Linux 6.6."],
+        [
+          "digest=DIGEST",
+          "Mount only if fs-verity is enabled on the image and its digest is this one. Implies verity.",
+        ],
+        [
+          "verity",
+          "Require that each file of the image has a digest, and that its object has fs-verity with that digest. Needs Linux 6.6.",
+        ],
         ["tryverity", "Do so where the kernel can, else mount without."],
-        ["noverity", "Check no digests: the default, which overrides verity and tryverity before it."],
+        [
+          "noverity",
+          "Check no digests: the default, which overrides verity and tryverity before it.",
+        ],
         ["upperdir=PATH", "Writable upper directory; needs workdir."],
-        ["workdir=PATH", "Work directory of overlayfs, on the same file system as upperdir; needs upperdir."],
+        [
+          "workdir=PATH",
+          "Work directory of overlayfs, on the same file system as upperdir; needs upperdir.",
+        ],
         ["ro", "Mount read-only."],
         ["rw", "Take back an earlier ro."],
         ["idmap=PATH", "Map owners through the user namespace at PATH, such as /proc/PID/ns/user."],

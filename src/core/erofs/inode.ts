@@ -147,8 +147,12 @@ export function decodeInode(reader: SourceReader, superBlock: SuperBlock, nid: N
     size: extended
       ? decodeSize(reader, offset + INODE_EXTENDED.fileSize)
       : reader.u32(offset + INODE_COMPACT.fileSize),
-    uid: extended ? reader.u32(offset + INODE_EXTENDED.uid) : reader.u16(offset + INODE_COMPACT.uid),
-    gid: extended ? reader.u32(offset + INODE_EXTENDED.gid) : reader.u16(offset + INODE_COMPACT.gid),
+    uid: extended
+      ? reader.u32(offset + INODE_EXTENDED.uid)
+      : reader.u16(offset + INODE_COMPACT.uid),
+    gid: extended
+      ? reader.u32(offset + INODE_EXTENDED.gid)
+      : reader.u16(offset + INODE_COMPACT.gid),
     mtime: extended
       ? {
           sec: reader.i64(offset + INODE_EXTENDED.mtime),

@@ -12,15 +12,7 @@
 
 import type { ByteString } from "../bytes/byte-string.ts";
 import { ImageError } from "../errors.ts";
-import type {
-  Directory,
-  FileContent,
-  Leaf,
-  Node,
-  Stat,
-  Timestamp,
-  Xattrs,
-} from "../tree/node.ts";
+import type { Directory, FileContent, Leaf, Node, Stat, Timestamp, Xattrs } from "../tree/node.ts";
 import { CHUNK_ADDRESS_SIZE, checkHoles, chunkTable } from "./chunk.ts";
 import type { DirectoryEntry } from "./dirent.ts";
 import { EROFS_INODE_CHUNK_BASED, LCFS_INLINE_CONTENT_MAX, PATH_MAX } from "./format.ts";

@@ -23,12 +23,7 @@ import type { OverlayView } from "./overlay-xattrs.ts";
 import { decodeImageStart } from "./superblock.ts";
 import type { ComposefsHeader, SuperBlock } from "./superblock.ts";
 import { FORMAT_TRAITS } from "./version.ts";
-import {
-  decodeXattr,
-  inlineXattrs,
-  sharedXattrIds,
-  sharedXattrOffset,
-} from "./xattr.ts";
+import { decodeXattr, inlineXattrs, sharedXattrIds, sharedXattrOffset } from "./xattr.ts";
 
 /** Images up to this size are taken into memory as a whole by who reads all of them. */
 const WHOLE_IMAGE_LIMIT = 512 * 2 ** 20;

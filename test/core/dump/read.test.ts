@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   chooseFormatVersion,
@@ -216,7 +216,7 @@ describe("parseDump", () => {
     const count = 100_000;
     const lines = Array.from({ length: count }, (_, i) => line(i, i + 1));
     const target = `/l${count} 0 100644 1 0 0 0 0.0 - - -\n`;
-    for (const order of [lines, [...lines].reverse()]) {
+    for (const order of [lines, lines.toReversed()]) {
       const root = parse(ROOT + order.join("") + target);
       const targets = new Set<unknown>();
       for (const { node } of walkTree(root)) if (node.kind === "hardlink") targets.add(node.target);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   byteString,
@@ -69,7 +69,7 @@ describe("writeImage", () => {
 
   test("writes the same bytes for the same tree in another order of insertion", () => {
     const lines = SIMPLE.trimEnd().split("\n");
-    const reversed = [lines[0], ...lines.slice(1).reverse()].join("\n");
+    const reversed = [lines[0], ...lines.slice(1).toReversed()].join("\n");
     expect(imageOf(reversed, 1)).toEqual(imageOf(SIMPLE, 1));
   });
 

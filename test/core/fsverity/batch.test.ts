@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { computeFsVerityDigest, FsVerityBatch } from "#src/core/mod.ts";
 import type { FsVerityAlgorithm } from "#src/core/mod.ts";

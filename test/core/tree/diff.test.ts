@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { diffTrees, formatDump, parseDump } from "#src/core/mod.ts";
 import { randomTree } from "../../support/random-tree.ts";

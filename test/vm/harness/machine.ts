@@ -1,0 +1,193 @@
+/**
+ * A virtual machine that runs: what all tiers give to a test. It has two serial ports: the console, which is
+ * logged and which a test can wait on, and the agent's, which runs commands (test/vm/guest/agent.sh).
+ *
+ * QEMU emulates the processor (TCG) always: hardware virtualisation is not everywhere, and a test that runs in
+ * two ways fails in two ways.
+ */
+
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Duplex, Readable } from "node:stream";
+import { toolEnvironment } from "../../../scripts/vm-tools.mjs";
+import { Agent } from "./agent.ts";
+import type { CommandResult } from "./agent.ts";
+import { ControlChannel } from "./qmp.ts";
+import { setUp } from "./setup.ts";
+
+/** What a tier asks for. */
+export interface MachineRequest {
+  /** Where the console is logged. */
+  readonly log: string;
+  /** QEMU's arguments beside serial ports and control channel. */
+  readonly args: readonly string[];
+  /** Milliseconds that the machine may run in all. */
+  readonly limit: number;
+}
+
+/** Lines of the console that a failure shows. */
+const LAST_LINES = 30;
+
+export class Machine {
+  readonly log: string;
+  readonly control: ControlChannel;
+  readonly #child: ChildProcess;
+  readonly #agent: Agent;
+  readonly #limit: NodeJS.Timeout;
+  readonly #exited: Promise<void>;
+  readonly #logFile: number;
+  #console = "";
+  /** How much of the console earlier expectations have passed. */
+  #seen = 0;
+  /** Why nothing more can be asked of it. */
+  #ended: string | undefined;
+  #onChange: () => void = () => {};
+
+  constructor(request: MachineRequest) {
+    const { tools } = setUp();
+    this.log = request.log;
+    mkdirSync(dirname(request.log), { recursive: true });
+    this.#logFile = openSync(request.log, "w");
+    // The kernel ends QEMU with this process, however that ends.
+    const args = ["--pdeathsig", "KILL", "--", join(tools, "usr/bin/qemu-system-x86_64")];
+    const serial = [
+      ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
+      ...["-chardev", "socket,id=agent,fd=3", "-serial", "chardev:agent"],
+      ...["-chardev", "socket,id=control,fd=4", "-mon", "chardev=control,mode=control"],
+    ];
+    this.#child = spawn("setpriv", [...args, ...COMMON, ...serial, ...request.args], {
+      env: toolEnvironment(tools),
+      stdio: ["pipe", "pipe", "pipe", "pipe", "pipe"],
+    });
+    const [, , , agent, control] = this.#child.stdio;
+    this.#agent = new Agent(agent as Duplex);
+    this.control = new ControlChannel(control as Duplex);
+    for (const stream of [this.#child.stdout, this.#child.stderr] as Readable[]) {
+      stream.on("data", (data: Buffer) => this.#takeConsole(data));
+    }
+    this.#exited = new Promise((resolve) => {
+      this.#child.on("error", (error) => this.#end(`QEMU cannot start: ${error.message}`));
+      this.#child.on("close", (status, signal) => {
+        this.#end(`it has ended (${signal ?? status})`);
+        clearTimeout(this.#limit);
+        closeSync(this.#logFile);
+        resolve();
+      });
+    });
+    this.#limit = setTimeout(() => {
+      this.#end(`it was still running after ${request.limit / 1000} s`);
+      this.#child.kill("SIGKILL");
+    }, request.limit);
+  }
+
+  /**
+   * Runs a command in a shell of its own and returns what it printed, standard output and standard error as
+   * they came. Any status is an answer; throws when there is none within `timeout` ms.
+   */
+  run(command: string, { timeout = 30_000 } = {}): Promise<CommandResult> {
+    return this.#within(timeout, `run "${command}"`, this.#agent.run(command));
+  }
+
+  /** Runs a command that must succeed, and returns what it printed. */
+  async output(command: string, options?: { timeout?: number }): Promise<string> {
+    const { status, output } = await this.run(command, options);
+    if (status !== 0) throw this.#failure(`run "${command}"`, `status ${status}\n${output}`);
+    return output;
+  }
+
+  /** Waits until the agent of a machine that boots can take commands. */
+  ready({ timeout = 60_000 } = {}): Promise<void> {
+    return this.#within(timeout, "find a shell", this.#agent.ready);
+  }
+
+  /**
+   * Waits until the console shows a marker, after what earlier calls found, and returns the text up to and
+   * with it.
+   */
+  async expect(marker: string | RegExp, { timeout = 30_000 } = {}): Promise<string> {
+    const pattern =
+      typeof marker === "string"
+        ? new RegExp(marker.replace(/[$()*+.?[\\\]^{|}]/g, "\\$&"))
+        : marker;
+    let found: RegExpExecArray | null = null;
+    const shown = new Promise<void>((resolve) => {
+      this.#onChange = () => {
+        found = pattern.exec(this.#console.slice(this.#seen));
+        if (found !== null) resolve();
+      };
+    });
+    this.#onChange();
+    await this.#within(timeout, `see ${marker}`, shown);
+    const { index, 0: match } = found!;
+    const from = this.#seen;
+    this.#seen += index + match.length;
+    return this.#console.slice(from, this.#seen);
+  }
+
+  /** What the console has shown so far. */
+  get console(): string {
+    return this.#console;
+  }
+
+  /** Takes the power: what the guest has not written to its disks is lost. No error when it is off already. */
+  async powerCut(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#exited;
+  }
+
+  /** Waits until the machine has ended by itself. */
+  async off({ timeout = 30_000 } = {}): Promise<void> {
+    await Promise.race([
+      this.#exited,
+      this.#within(timeout, "power off", new Promise(() => {})),
+    ]).catch((error: unknown) => {
+      if (this.#ended === undefined) throw error;
+    });
+  }
+
+  async #within<T>(timeout: number, what: string, wanted: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(this.#failure(what, `nothing within ${timeout / 1000} s`)),
+        timeout,
+      );
+    });
+    const ended = this.#exited.then(() => {
+      throw this.#failure(what, this.#ended ?? "it has ended");
+    });
+    try {
+      return await Promise.race([wanted, late, ended]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #failure(what: string, why: string): Error {
+    return new Error(`The machine cannot ${what}: ${why}\n${this.lastLines()}`);
+  }
+
+  /** The end of the console log and where all of it is. */
+  lastLines(): string {
+    const lines = this.#console.trimEnd().split(/\r*\n/).slice(-LAST_LINES);
+    return [`--- the end of ${this.log}:`, ...lines, "---"].join("\n");
+  }
+
+  #takeConsole(data: Buffer): void {
+    writeSync(this.#logFile, data);
+    this.#console += data.toString("latin1");
+    this.#onChange();
+  }
+
+  #end(why: string): void {
+    this.#ended ??= why;
+  }
+}
+
+/** What every machine has. */
+const COMMON = [
+  ...["-accel", "tcg", "-cpu", "max"],
+  ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
+];
