@@ -17,7 +17,7 @@ import { tempDir } from "../support/temp.ts";
 const BIN = join(CHECKOUT, "bin");
 const MINUTE = 60_000;
 
-needs("C source", "bash").describe("the C project's scripts", () => {
+needs("C source", "bash", "time").describe("the C project's scripts", () => {
   const source = findCSource() ?? "";
   const tests = join(source, "tests");
   const assets = join(tests, "assets");
