@@ -200,7 +200,8 @@ function machinesMirror() {
   const lines = execFileSync("apt-get", args, { encoding: "utf8" }).split("\n");
   // Before the machine's first `apt-get update` there are no labels; the first source is the main one.
   const mirror = (lines.find((line) => line.startsWith("Debian ")) ?? lines[0])?.split(" ").at(-1);
-  if (mirror === undefined || mirror === "") throw new Error("apt has no package source configured");
+  if (mirror === undefined || mirror === "")
+    throw new Error("apt has no package source configured");
   return mirror;
 }
 

@@ -24,7 +24,15 @@ export function setupNode(major) {
   try {
     execFileSync(
       "npm",
-      ["install", "--prefix", work, "--ignore-scripts", "--no-audit", "--no-fund", `${name}@${major}`],
+      [
+        "install",
+        "--prefix",
+        work,
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        `${name}@${major}`,
+      ],
       { cwd: work, stdio: ["ignore", "ignore", "inherit"] },
     );
     renameSync(work, target);

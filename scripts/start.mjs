@@ -23,7 +23,8 @@ await launch(async () => {
   }
   prepareCheckout();
   const source = directory === undefined ? chooseTree() : resolve(directory);
-  const work = output === undefined ? mkdtempSync(join(tmpdir(), "composefs-start-")) : resolve(output);
+  const work =
+    output === undefined ? mkdtempSync(join(tmpdir(), "composefs-start-")) : resolve(output);
   mkdirSync(work, { recursive: true });
   try {
     return await demonstrate(source, work);
@@ -55,7 +56,9 @@ async function demonstrate(source, work) {
   clearProgress();
   const scanTime = scanned();
   const entries = counts.directories + counts.leaves;
-  console.log(`           ${number(counts.leaves)} files in ${number(counts.directories)} directories`);
+  console.log(
+    `           ${number(counts.leaves)} files in ${number(counts.directories)} directories`,
+  );
   console.log(`Objects    ${number(counts.objects)} of ${bytes(counts.objectBytes)} in all`);
   const saved = counts.externalBytes - counts.objectBytes;
   const share = counts.externalBytes === 0 ? 0 : (100 * saved) / counts.externalBytes;
@@ -74,7 +77,9 @@ async function demonstrate(source, work) {
   const file = createAtomicFile(byteString(image));
   file.write(made);
   file.commit();
-  console.log(`Image      ${bytes(made.length)}, format version ${version}, written in ${written()}`);
+  console.log(
+    `Image      ${bytes(made.length)}, format version ${version}, written in ${written()}`,
+  );
   console.log(`Digest     ${digest}`);
 
   const read = timer();
@@ -133,7 +138,9 @@ async function mountAndCompare(source, image, objects, work) {
         `The mounted image differs from ${source} in ${number(differences.length)} places`,
       );
     }
-    console.log(`Mounted    ${number(entries)} entries equal the source in ${what}, in ${compared()}`);
+    console.log(
+      `Mounted    ${number(entries)} entries equal the source in ${what}, in ${compared()}`,
+    );
   } finally {
     unmount(byteString(target));
     console.log("Unmounted");
