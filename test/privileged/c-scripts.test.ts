@@ -75,7 +75,12 @@ needs("C source", "bash", "time").describe("the C project's scripts", () => {
     () => {
       const root = join(tempDir(), "cfsroot");
       mkdirSync(root);
-      expectScript("integration.sh", [], { cfsroot: root });
+      try {
+        expectScript("integration.sh", [], { cfsroot: root });
+      } finally {
+        // Only there if the script stopped half-way.
+        run("umount", ["--lazy", "--quiet", join(root, "tmp/mnt")]);
+      }
     },
     10 * MINUTE,
   );
