@@ -45,12 +45,10 @@ function mustEscape(code: number, rules: EscapeRules): boolean {
   return code < 0x21 || code > 0x7e;
 }
 
-/** The reverse of {@link escapeBytes}. Returns the reason in words if an escape is malformed. */
-export function unescapeBytes(
-  text: string,
-): { readonly value: ByteString } | { readonly problem: string } {
+/** The reverse of {@link escapeBytes}; the reason in words if an escape is malformed. */
+export function unescapeBytes(text: string): ByteString | { readonly problem: string } {
   let at = text.indexOf("\\");
-  if (at < 0) return { value: text as ByteString };
+  if (at < 0) return text as ByteString;
   let out = "";
   let copied = 0;
   for (; at >= 0; at = text.indexOf("\\", at)) {
@@ -86,5 +84,5 @@ export function unescapeBytes(
     at += 2;
     copied = at;
   }
-  return { value: (out + text.slice(copied)) as ByteString };
+  return (out + text.slice(copied)) as ByteString;
 }

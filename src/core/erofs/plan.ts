@@ -9,6 +9,7 @@
 
 import { byteString, byteStringFrom, compareByteStrings } from "../bytes/byte-string.ts";
 import type { ByteString } from "../bytes/byte-string.ts";
+import type { FsVerityDigest } from "../fsverity/digest.ts";
 import { encodeMetacopy } from "../overlay/metacopy.ts";
 import {
   OVERLAY_XATTR_ESCAPED_OPAQUE,
@@ -266,10 +267,13 @@ class InodeCollector {
     if (leaf.kind !== "file" || leaf.content.kind === "inline") return own;
     const { content } = leaf;
     const digest = content.kind === "external" ? content.digest : undefined;
-    const metacopy = byteStringFrom(encodeMetacopy(digest));
-    const xattrs = [this.#pool.intern(OVERLAY_XATTR_METACOPY, metacopy)];
+    const xattrs = [
+      digest === undefined
+        ? this.#pool.intern(OVERLAY_XATTR_METACOPY, NONE)
+        : this.#pool.internMade(OVERLAY_XATTR_METACOPY, digest, metacopyValue),
+    ];
     if (content.kind === "external" && content.path !== undefined) {
-      xattrs.push(this.#pool.intern(OVERLAY_XATTR_REDIRECT, `/${content.path}` as ByteString));
+      xattrs.push(this.#pool.internMade(OVERLAY_XATTR_REDIRECT, content.path, redirectValue));
     }
     xattrs.push(...own);
     return xattrs;
@@ -291,6 +295,14 @@ class InodeCollector {
     if (at < 0) xattrs.push(xattr);
     else xattrs[at] = xattr;
   }
+}
+
+function metacopyValue(digest: FsVerityDigest): ByteString {
+  return byteStringFrom(encodeMetacopy(digest));
+}
+
+function redirectValue(path: ByteString): ByteString {
+  return `/${path}` as ByteString;
 }
 
 const EMPTY_FILE = { kind: "inline", data: new Uint8Array(0) } as const;

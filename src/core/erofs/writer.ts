@@ -8,7 +8,6 @@ import { writeByteString } from "../bytes/byte-string.ts";
 import { isWhiteout } from "../tree/node.ts";
 import type { Directory, Leaf } from "../tree/node.ts";
 import type { ValidatedTree } from "../tree/validate.ts";
-import { walkTree } from "../tree/walk.ts";
 import {
   COMPOSEFS_HEADER,
   DIRENT,
@@ -38,7 +37,7 @@ import {
   XATTR_ENTRY,
   XATTR_IBODY_HEADER,
 } from "./format.ts";
-import { chunking, direntRuns, headSize, layoutImage, storedSize } from "./layout.ts";
+import { chunking, direntRunEnd, headSize, layoutImage, storedSize } from "./layout.ts";
 import type { ImageLayout } from "./layout.ts";
 import { planImage } from "./plan.ts";
 import type { ImagePlan, PlannedDirent, PlannedInode } from "./plan.ts";
@@ -59,7 +58,13 @@ export function chooseFormatVersion(
   range: { readonly minVersion: 0 | 1; readonly maxVersion: 0 | 1 },
 ): 0 | 1 {
   if (range.minVersion === 1 || range.maxVersion === 0) return range.minVersion;
-  for (const { node } of walkTree(root)) if (isWhiteout(node)) return 1;
+  const open = [root];
+  for (let directory = open.pop(); directory !== undefined; directory = open.pop()) {
+    for (const node of directory.entries.values()) {
+      if (isWhiteout(node)) return 1;
+      if (node.kind === "directory") open.push(node);
+    }
+  }
   return 0;
 }
 
@@ -89,7 +94,8 @@ class ImageEncoder {
   encode(): Uint8Array {
     this.#encodeHeader();
     this.#encodeSuperBlock();
-    this.#plan.inodes.forEach((inode, ino) => this.#encodeInode(inode, ino));
+    const { inodes } = this.#plan;
+    for (let ino = 0; ino < inodes.length; ino++) this.#encodeInode(inodes[ino]!, ino);
     let at = this.#layout.inodesEnd;
     for (const xattr of this.#plan.shared) at = this.#encodeXattr(xattr, at);
     return this.#bytes;
@@ -216,10 +222,14 @@ class ImageEncoder {
     const blocksAt = inode.blockAddress * EROFS_BLKSIZ;
     switch (node.kind) {
       case "directory": {
-        const runs = direntRuns(inode.dirents!);
-        runs.forEach((run, i) =>
-          this.#encodeDirents(run, i < inode.blocks ? blocksAt + i * EROFS_BLKSIZ : tailAt),
-        );
+        const dirents = inode.dirents!;
+        let first = 0;
+        for (let block = 0; first < dirents.length; block++) {
+          const end = direntRunEnd(dirents, first);
+          const at = block < inode.blocks ? blocksAt + block * EROFS_BLKSIZ : tailAt;
+          this.#encodeDirents(dirents, first, end, at);
+          first = end;
+        }
         return;
       }
       case "symlink":
@@ -246,10 +256,17 @@ class ImageEncoder {
     for (let i = 0; i < count; i++) this.#view.setUint32(at + 4 * i, EROFS_NULL_ADDR, true);
   }
 
-  #encodeDirents(run: readonly PlannedDirent[], start: number): void {
-    let nameAt = run.length * DIRENT.size;
-    run.forEach(({ name, inode }, i) => {
-      const at = start + i * DIRENT.size;
+  /** Writes the entries from `first` to `end` as one run at byte offset `start`. */
+  #encodeDirents(
+    dirents: readonly PlannedDirent[],
+    first: number,
+    end: number,
+    start: number,
+  ): void {
+    let nameAt = (end - first) * DIRENT.size;
+    for (let i = first; i < end; i++) {
+      const { name, inode } = dirents[i]!;
+      const at = start + (i - first) * DIRENT.size;
       const nid = nidOf(inode);
       this.#view.setUint32(at + DIRENT.nid, nid % 2 ** 32, true);
       this.#view.setUint32(at + DIRENT.nid + 4, Math.floor(nid / 2 ** 32), true);
@@ -257,7 +274,7 @@ class ImageEncoder {
       this.#view.setUint8(at + DIRENT.fileType, EROFS_FT[inode.node.kind]);
       writeByteString(name, this.#bytes, start + nameAt);
       nameAt += name.length;
-    });
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 import { compareByteStrings, sliceByteString } from "../bytes/byte-string.ts";
 import type { ByteString } from "../bytes/byte-string.ts";
 import { xxh32 } from "../bytes/xxh32.ts";
+import type { FsVerityDigest } from "../fsverity/digest.ts";
 import {
   EROFS_XATTR_FILTER_BITS,
   EROFS_XATTR_FILTER_SEED,
@@ -39,7 +40,8 @@ export interface PooledXattr {
 export class XattrPool {
   readonly #traits: FormatTraits;
   readonly #names = new Map<ByteString, PooledName>();
-  readonly #xattrs = new Map<string, PooledXattr>();
+  /** By full name, then by value or by what the value is made of. */
+  readonly #xattrs = new Map<ByteString, Map<string, PooledXattr>>();
 
   constructor(traits: FormatTraits) {
     this.#traits = traits;
@@ -47,15 +49,30 @@ export class XattrPool {
 
   /** Returns the one object for this name and value. */
   intern(name: ByteString, value: ByteString): PooledXattr {
-    // A name has no NUL, so the key is unambiguous.
-    const key = `${name}\0${value}`;
-    let xattr = this.#xattrs.get(key);
-    if (xattr === undefined) {
-      const pooled = this.#name(name);
-      const size = roundUpToWord(XATTR_ENTRY.size + pooled.suffix.length + value.length);
-      xattr = { name: pooled, value, size, uses: 0, sharedOffset: -1 };
-      this.#xattrs.set(key, xattr);
-    }
+    const known = this.#xattrs.get(name)?.get(value);
+    return known ?? this.#add(name, value, value);
+  }
+
+  /**
+   * The same for a value that is made of something shorter: `make` is called for a new `key` only.
+   * Every external file has two such values, and they are most of what is interned.
+   */
+  internMade<K extends ByteString | FsVerityDigest>(
+    name: ByteString,
+    key: K,
+    make: (key: K) => ByteString,
+  ): PooledXattr {
+    const known = this.#xattrs.get(name)?.get(key);
+    return known ?? this.#add(name, key, make(key));
+  }
+
+  #add(name: ByteString, key: string, value: ByteString): PooledXattr {
+    const pooled = this.#name(name);
+    const size = roundUpToWord(XATTR_ENTRY.size + pooled.suffix.length + value.length);
+    const xattr = { name: pooled, value, size, uses: 0, sharedOffset: -1 };
+    let values = this.#xattrs.get(name);
+    if (values === undefined) this.#xattrs.set(name, (values = new Map()));
+    values.set(key, xattr);
     return xattr;
   }
 
@@ -66,7 +83,11 @@ export class XattrPool {
 
   /** All xattrs that more than one inode has, in no order. */
   repeated(): PooledXattr[] {
-    return [...this.#xattrs.values()].filter((xattr) => xattr.uses > 1);
+    const repeated: PooledXattr[] = [];
+    for (const values of this.#xattrs.values()) {
+      for (const xattr of values.values()) if (xattr.uses > 1) repeated.push(xattr);
+    }
+    return repeated;
   }
 
   #name(full: ByteString): PooledName {

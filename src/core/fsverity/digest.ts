@@ -22,8 +22,11 @@ declare const digestBrand: unique symbol;
 /** An fs-verity digest as lower-case hexadecimal: 64 digits are sha256, 128 are sha512. */
 export type FsVerityDigest = string & { readonly [digestBrand]: true };
 
+const CANONICAL = /^(?:[0-9a-f]{64}){1,2}$/;
+
 /** Parses 64 or 128 hexadecimal digits of either case. Throws `invalid-digest`. */
 export function parseFsVerityDigest(text: string): FsVerityDigest {
+  if (CANONICAL.test(text)) return text as FsVerityDigest;
   const bytes = parseHex(text);
   if (bytes === undefined || (bytes.length !== 32 && bytes.length !== 64)) {
     throw new ComposefsError(
