@@ -67,11 +67,11 @@ export class Initramfs {
     symlinkSync(target, join(this.#root, path));
   }
 
-  /** Writes the archive, and removes the tree. */
+  /** Writes the archive, the same for the same files, and removes the tree. */
   finish(path: string): void {
     hostTool("sh", [
       "-c",
-      `cd "$1" && find . -print0 | LC_ALL=C sort -z |
+      `cd "$1" && find . -exec touch --no-dereference --date=@0 {} + && find . -print0 | LC_ALL=C sort -z |
        cpio --null --create --quiet --format=newc --reproducible --owner=0:0 >"$2"`,
       "sh",
       this.#root,
@@ -79,10 +79,4 @@ export class Initramfs {
     ]);
     rmSync(this.#root, { recursive: true });
   }
-}
-
-/** Copies a file so that its holes stay holes. */
-export function copySparse(from: string, to: string): void {
-  mkdirSync(dirname(to), { recursive: true });
-  hostTool("cp", ["--sparse=always", "--reflink=auto", "--", from, to]);
 }

@@ -53,10 +53,10 @@ export class Machine {
     // The kernel ends QEMU with this process, however that ends.
     const args = ["--pdeathsig", "KILL", "--", join(tools, "usr/bin/qemu-system-x86_64")];
     const serial = [
-      ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
-      ...["-chardev", "socket,id=agent,fd=3", "-serial", "chardev:agent"],
-      ...["-chardev", "socket,id=control,fd=4", "-mon", "chardev=control,mode=control"],
-    ];
+      ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
+      ["-chardev", "socket,id=agent,fd=3", "-serial", "chardev:agent"],
+      ["-chardev", "socket,id=control,fd=4", "-mon", "chardev=control,mode=control"],
+    ].flat();
     this.#child = spawn("setpriv", [...args, ...COMMON, ...serial, ...request.args], {
       env: toolEnvironment(tools),
       stdio: ["pipe", "pipe", "pipe", "pipe", "pipe"],
@@ -188,6 +188,6 @@ export class Machine {
 
 /** What every machine has. */
 const COMMON = [
-  ...["-accel", "tcg", "-cpu", "max"],
-  ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
-];
+  ["-accel", "tcg", "-cpu", "max"],
+  ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
+].flat();
