@@ -6,7 +6,7 @@
 import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Machine } from "./machine.ts";
-import { hostTool, setUp } from "./setup.ts";
+import { firmwareDirectories, hostTool, setUp } from "./setup.ts";
 
 export interface FirmwareBootRequest {
   /** The disk, changed by the machine. */
@@ -21,7 +21,7 @@ export interface FirmwareBootRequest {
 }
 
 export function bootFirmware(request: FirmwareBootRequest): Machine {
-  const { tools, firmware } = setUp();
+  const { firmware } = setUp();
   const kind = request.secureBoot ? "secboot-" : "";
   copyFileSync(join(firmware, `${kind}vars.fd`), request.variables);
   // Secure Boot wants variables that only the firmware's own code in system management mode can write.
@@ -36,7 +36,7 @@ export function bootFirmware(request: FirmwareBootRequest): Machine {
     log: request.log,
     limit: request.limit,
     args: [
-      ["-L", join(tools, "usr/share/qemu"), "-L", join(tools, "usr/share/seabios")],
+      firmwareDirectories(),
       ["-machine", `q35,smm=${request.secureBoot ? "on" : "off"}`, "-smp", "2", "-m", "1G"],
       secure,
       flash.flatMap((drive) => ["-drive", drive]),

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { hostTool, setUp, VM_CACHE } from "./setup.ts";
+import { findTool, hostTool, setUp, VM_CACHE } from "./setup.ts";
 
 export const GUEST_SOURCES = resolve(import.meta.dirname, "../guest");
 
@@ -19,11 +19,11 @@ export class Initramfs {
   readonly #root = mkdtempSync(join(VM_CACHE, "making-initramfs-"));
 
   constructor(init: string) {
-    const { tools, kernel } = setUp();
+    const { kernel } = setUp();
     for (const directory of ["proc", "sys", "dev", "tmp", "run", "etc", "root", "usr/bin"]) {
       mkdirSync(join(this.#root, directory), { recursive: true });
     }
-    this.copy(join(tools, "bin/busybox"), "bin/busybox");
+    this.copyProgram(findTool("busybox"), "bin/busybox");
     for (const applet of hostTool("busybox", ["--list"]).toString().trim().split("\n")) {
       if (applet !== "busybox") symlinkSync("busybox", join(this.#root, "bin", applet));
     }
@@ -53,7 +53,7 @@ export class Initramfs {
 
   /** Copies the shared libraries that a program or library asks for. */
   copyLibraries(source: string): void {
-    for (const [, path] of hostTool("ldd", [source])
+    for (const [, path] of hostTool("sh", ["-c", 'ldd "$1" || :', "sh", source])
       .toString()
       .matchAll(/(\/\S+) \(0x/g)) {
       if (path === undefined) continue;

@@ -20,7 +20,7 @@ import {
 import { join } from "node:path";
 import { copyDisk } from "./disk.ts";
 import { Machine } from "./machine.ts";
-import { setUp, VM_CACHE } from "./setup.ts";
+import { firmwareDirectories, setUp, VM_CACHE } from "./setup.ts";
 
 /** Disks that a machine has; those that a test does not give are empty. */
 const DISKS = 2;
@@ -130,7 +130,6 @@ async function start(
 
 /** The hardware, the same for saving and restoring. */
 function hardware(memory: string, share: "on" | "off", disks: readonly string[]): string[] {
-  const { tools } = setUp();
   const backends = Array.from({ length: DISKS }, (_, index) => {
     const path = disks[index];
     return path === undefined
@@ -139,7 +138,7 @@ function hardware(memory: string, share: "on" | "off", disks: readonly string[])
   });
   const ram = `memory-backend-file,id=ram,size=${MEMORY},mem-path=${memory},share=${share}`;
   return [
-    ["-L", join(tools, "usr/share/qemu"), "-L", join(tools, "usr/share/seabios")],
+    firmwareDirectories(),
     ["-machine", "q35,memory-backend=ram", "-smp", "1", "-m", MEMORY, "-object", ram],
     backends.flatMap((backend) => ["-blockdev", backend]),
     backends.flatMap((_, index) => ["-device", `virtio-blk-pci,drive=disk${index}`]),

@@ -6,7 +6,7 @@ import { CHECKOUT } from "../../support/shared.ts";
 import { GUEST_SOURCES, Initramfs } from "./initramfs.ts";
 import { savedState } from "./saved-state.ts";
 import type { SavedState } from "./saved-state.ts";
-import { setUp, VM_CACHE } from "./setup.ts";
+import { findTool, VM_CACHE } from "./setup.ts";
 
 /** Which saved state: busybox alone, or with Node and this package's command line too. */
 export type StateName = "bare" | "node";
@@ -33,11 +33,11 @@ export async function prepareStates(): Promise<Record<StateName, SavedState>> {
 /** Busybox, the modules, and Debian's `fsverity`, as a second opinion on what the kernel measures. */
 function bareInitramfs(): Initramfs {
   const initramfs = new Initramfs(join(GUEST_SOURCES, "init.sh"));
-  initramfs.copyProgram(join(setUp().tools, "usr/bin/fsverity"), "usr/bin/fsverity");
+  initramfs.copyProgram(findTool("fsverity"), "usr/bin/fsverity");
   return initramfs;
 }
 
-/** Adds Node and this package as it is installed: `bin`, `dist` and what it depends on. */
+/** Adds Node and this package as it is installed: `bin`, `dist`, `native` and what it depends on. */
 export function addPackage(initramfs: Initramfs): void {
   initramfs.copyProgram(process.execPath, "usr/bin/node");
   initramfs.link("../../bin/busybox", "usr/bin/env");
@@ -45,7 +45,7 @@ export function addPackage(initramfs: Initramfs): void {
     readonly bin: Record<string, string>;
     readonly dependencies: Record<string, string>;
   };
-  for (const part of ["package.json", "bin", "dist"]) {
+  for (const part of ["package.json", "bin", "dist", "native"]) {
     initramfs.copy(join(CHECKOUT, part), `opt/composefs/${part}`);
   }
   // koffi's compiled part is a package of its own for each architecture.
