@@ -80,19 +80,19 @@ export class Bench {
   }
 
   /**
-   * Lets a machine of the `node` state with new disks do something, and saves it for `boot` to go on from.
-   * The disks belong to the saved bench afterwards.
+   * Lets a machine with these disks do something, and saves it for `boot` to go on from: a machine of the
+   * `node` state, or of another saved bench. The disks belong to the new saved bench afterwards.
    */
   async save(
     disks: readonly string[],
     prepare: (machine: Machine) => Promise<void>,
+    from?: SavedBench,
   ): Promise<SavedBench> {
     const log = join(VM_CACHE, "logs", this.#name, "saving.log");
     const target = this.#free("state");
     mkdirSync(target);
-    const from = states().node;
-    const state = await saveAgain({ state: from, disks, log }, target, prepare);
-    return { state, disks };
+    const state = from?.state ?? states().node;
+    return { state: await saveAgain({ state, disks, log }, target, prepare), disks };
   }
 
   /** Ends all machines. */

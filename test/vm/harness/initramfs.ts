@@ -14,13 +14,16 @@ import { findTool, hostTool, setUp, VM_CACHE } from "./setup.ts";
 
 export const GUEST_SOURCES = resolve(import.meta.dirname, "../guest");
 
+/** `a`, `b`, `mnt`: where tests mount disks and images. */
+const DIRECTORIES = ["proc", "sys", "dev", "tmp", "run", "etc", "root", "usr/bin", "a", "b", "mnt"];
+
 /** A file tree that grows by `add`, and becomes an archive. */
 export class Initramfs {
   readonly #root = mkdtempSync(join(VM_CACHE, "making-initramfs-"));
 
   constructor(init: string) {
     const { kernel } = setUp();
-    for (const directory of ["proc", "sys", "dev", "tmp", "run", "etc", "root", "usr/bin"]) {
+    for (const directory of DIRECTORIES) {
       mkdirSync(join(this.#root, directory), { recursive: true });
     }
     this.copyProgram(findTool("busybox"), "bin/busybox");
@@ -63,6 +66,9 @@ export class Initramfs {
     }
   }
 
+  unlink(p: string) {
+    rmSync(join(this.#root, p));
+  } // STANDIN
   link(target: string, path: string): void {
     symlinkSync(target, join(this.#root, path));
   }

@@ -60,7 +60,7 @@ export async function savedState(name: string, initramfs: string): Promise<Saved
       args: [
         hardware(join(work, "memory"), "on", []),
         ["-kernel", join(kernel, "vmlinux"), "-initrd", initramfs],
-        ["-append", "console=ttyS0 panic=-1 quiet"],
+        ["-append", "console=ttyS0 panic=-1 loglevel=5"],
       ].flat(),
       limit: 60_000,
     });

@@ -56,4 +56,8 @@ export function addPackage(initramfs: Initramfs): void {
   for (const [name, path] of Object.entries(packageJson.bin)) {
     initramfs.link(`../../opt/composefs/${path}`, `usr/bin/${name}`);
   }
+  // STANDIN
+  initramfs.copyLibraries("/opt/xpeers/composefs-c/build/tools/mkcomposefs");
+  initramfs.unlink("usr/bin/mkcomposefs");
+  initramfs.copy("/opt/xpeers/composefs-c/build/tools/mkcomposefs", "usr/bin/mkcomposefs");
 }

@@ -38,9 +38,9 @@ export function objectOf(name: string, size: number): string {
 }
 
 /** Loads the driver of the disks and mounts `/dev/vda` on `/a`, read-only, and `/dev/vdb` on `/b`. */
-export async function mountDisks(machine: Machine): Promise<void> {
+export async function mountDisks(machine: Machine, options = "rw"): Promise<void> {
   await machine.output(
-    `modprobe virtio_blk && mkdir -p /a /b /mnt
-     mount -o ro /dev/vda /a && { ! [ -b /dev/vdb ] || mount /dev/vdb /b; }`,
+    `modprobe virtio_blk
+     mount -o ro /dev/vda /a && { ! [ -b /dev/vdb ] || mount -o ${options} /dev/vdb /b; }`,
   );
 }
