@@ -6,7 +6,7 @@ import { afterAll } from "vitest";
 import { computeFsVerityDigest, formatDump, walkTree } from "#src/core/mod.ts";
 import type { ByteString, Directory, Node } from "#src/core/mod.ts";
 import { AT_FDCWD, DT, O_DIRECTORY, O_RDONLY, blockHash, close } from "#src/floor/mod.ts";
-import { lstatat, mkdirat, openat, readDirectory } from "#src/floor/mod.ts";
+import { lstatat, lstatatIfExists, mkdirat, openat, readDirectory } from "#src/floor/mod.ts";
 import { tempDir } from "../../support/temp.ts";
 
 const inMemory: string[] = [];
@@ -85,6 +85,7 @@ export function makeDeep(path: string, depth: number): void {
 
 /** All files below a directory, relative, by byte paths. */
 export function filesBelow(path: string): string[] {
+  if (lstatatIfExists(AT_FDCWD, path) === undefined) return [];
   const dir = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
   const found = readDirectory(dir).flatMap(({ name, type }) =>
     type === DT.dir ? filesBelow(`${path}/${name}`).map((below) => `${name}/${below}`) : [name],
