@@ -95,7 +95,7 @@ describe("explainImage", () => {
       path: "/fifo",
       field: "i_mode",
       offset: at,
-      problem: `Cannot read EROFS image: corrupt at offset ${at}: mode 0644 has no file type`,
+      problem: `Cannot read EROFS image: corrupt at offset ${at}: mode 0244 has no file type`,
     });
     expect(fields.some(({ path }) => path === "/socket")).toBe(true);
   });
