@@ -185,21 +185,18 @@ export function rawDirents(reader: SourceReader, block: DirentBlock): RawDirent[
 }
 
 /** Bytes of an inode without what follows it. */
-export function inodeHeaderSize(isExtended: boolean): number {
+function inodeHeaderSize(isExtended: boolean): number {
   return isExtended ? INODE_EXTENDED.size : INODE_COMPACT.size;
 }
 
 /** Where flat data is; nothing for other layouts, and for data that is not inside the image. */
-export function flatExtentsIfSound(
-  reader: SourceReader,
-  inode: ErofsInode,
-): FlatExtents | undefined {
+function flatExtentsIfSound(reader: SourceReader, inode: ErofsInode): FlatExtents | undefined {
   if (inode.layout === EROFS_INODE_CHUNK_BASED) return undefined;
   return unlessCorrupt(() => flatExtents(reader, inode));
 }
 
 /** Bytes of the chunk table behind an inode, as far as it is there. */
-export function chunkTableSize(image: ErofsImage, inode: ErofsInode): number {
+function chunkTableSize(image: ErofsImage, inode: ErofsInode): number {
   if (!isFile(inode) || inode.layout !== EROFS_INODE_CHUNK_BASED) return 0;
   const table = unlessCorrupt(() => chunkTable(inode));
   if (table === undefined) return 0;

@@ -150,7 +150,10 @@ describe("reading an image that asks for more than it has", () => {
 
   test("refuses directories that share their blocks", () => {
     // 2,000 directories of three blocks each; all are then told to use the first one's second block.
-    const names = lines(250, (i) => `/d/shared-${String(i).padStart(24, "0")} 0 100644 1 0 0 0 0.0 - - -`);
+    const names = lines(
+      250,
+      (i) => `/d/shared-${String(i).padStart(24, "0")} 0 100644 1 0 0 0 0.0 - - -`,
+    );
     const more = lines(2000, (i) => `/e${i} 0 40755 2 0 0 0 0.0 - - -`);
     const image = imageOfDump(
       `/ 0 40755 2 0 0 0 0.0 - - -\n/d 0 40755 2 0 0 0 0.0 - - -\n${names}${more}`,
@@ -208,7 +211,10 @@ describe("reading an image that asks for more than it has", () => {
   });
 
   test("keeps one copy of a value that many inodes share", () => {
-    const files = lines(300, (i) => `/f${i} 0 100644 1 0 0 0 0.0 - - - user.a=${"v".repeat(30_000)}`);
+    const files = lines(
+      300,
+      (i) => `/f${i} 0 100644 1 0 0 0 0.0 - - - user.a=${"v".repeat(30_000)}`,
+    );
     const image = imageOfDump(`/ 0 40755 2 0 0 0 0.0 - - -\n${files}`, 1);
     const { entries } = readTree(openImage(memorySource(image)));
     const values = [...entries.values()].map(
