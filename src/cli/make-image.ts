@@ -64,7 +64,7 @@ export interface BuiltImage {
 /** Makes the image. Throws `invalid-tree` and `image-too-large`. */
 export function buildImage(root: Directory, range: VersionRange): BuiltImage {
   const tree = validateTree(root);
-  const version = "version" in range ? range.version : chooseFormatVersion(root, range);
+  const version = "version" in range ? range.version : chooseFormatVersion(tree, range);
   return { bytes: writeImage(tree, { version }), version };
 }
 

@@ -115,14 +115,20 @@ function tell(made: Made, invocation: Invocation, io: Io): void {
 
 function summaryRows(made: Made): [name: string, value: string][] {
   const saved = made.externalBytes - made.objectBytes;
+  const files = counted(made.files, "file", "files");
+  const directories = counted(made.directories, "directory", "directories");
   const external =
-    `${formatCount(made.externalFiles)} files of ${formatSize(made.externalBytes)} ` +
-    `in ${formatCount(made.objects)} objects of ${formatSize(made.objectBytes)}`;
+    `${counted(made.externalFiles, "file", "files")} of ${formatSize(made.externalBytes)} ` +
+    `in ${counted(made.objects, "object", "objects")} of ${formatSize(made.objectBytes)}`;
   return [
     ["digest", made.digest],
     ["image", `${made.image}, ${formatSize(made.imageSize)}, format version ${made.formatVersion}`],
-    ["tree", `${formatCount(made.files)} files, ${formatCount(made.directories)} directories`],
+    ["tree", `${files}, ${directories}`],
     ["content", saved > 0 ? `${external}, ${formatSize(saved)} saved` : external],
     ["time", `${made.seconds.toFixed(2)} s`],
   ];
+}
+
+function counted(count: number, one: string, many: string): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
 }

@@ -22,22 +22,22 @@ const PIECE = 1 << 16;
 export function* formatDump(root: Directory): Generator<string> {
   const targets = linkTargetPaths(root);
   let piece = formatLine("/", root, targets);
-  const stack = [{ prefix: "/", entries: sortedEntries(root), next: 0 }];
+  const stack = [{ prefix: "/", entries: sortedEntries(root)[Symbol.iterator]() }];
   for (let top = stack[0]; top !== undefined; top = stack[stack.length - 1]) {
-    const entry = top.entries[top.next++];
-    if (entry === undefined) {
+    const next = top.entries.next();
+    if (next.done === true) {
       stack.pop();
       continue;
     }
-    const path = top.prefix + escapeBytes(entry[0]);
-    const node = entry[1];
+    const [name, node] = next.value;
+    const path = top.prefix + escapeBytes(name);
     piece += formatLine(path, node, targets);
     if (piece.length >= PIECE) {
       yield piece;
       piece = "";
     }
     if (node.kind === "directory") {
-      stack.push({ prefix: `${path}/`, entries: sortedEntries(node), next: 0 });
+      stack.push({ prefix: `${path}/`, entries: sortedEntries(node)[Symbol.iterator]() });
     }
   }
   yield piece;

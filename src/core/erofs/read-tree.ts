@@ -87,10 +87,10 @@ class TreeReader {
       throw corrupt(entry.offset, `a ${inode.kind} whose directory entry says ${entry.kind}`);
     }
     if (isDirectory(inode)) return this.#enter(inode, parent);
-    if (inode.kind === "chardev" && inode.u === 0 && inode.nlink > 1) {
-      throw corrupt(inode.offset, "a whiteout with several links");
+    if (this.#image.isWhiteoutStub(inode)) {
+      if (inode.nlink > 1) throw corrupt(inode.offset, "a whiteout stub with several links");
+      return undefined;
     }
-    if (this.#image.isWhiteoutStub(inode)) return undefined;
     this.#claim(inode, inode.tailOffset - inode.offset);
     const leaf = this.#leaf(inode);
     this.#seen.set(inode.nid, leaf);

@@ -5,7 +5,6 @@
  */
 
 import { writeByteString } from "../bytes/byte-string.ts";
-import { isWhiteout } from "../tree/node.ts";
 import type { Directory, Leaf } from "../tree/node.ts";
 import type { ValidatedTree } from "../tree/validate.ts";
 import {
@@ -42,6 +41,7 @@ import type { ImageLayout } from "./layout.ts";
 import { planImage } from "./plan.ts";
 import type { ImagePlan, PlannedDirent, PlannedInode } from "./plan.ts";
 import type { FormatVersion } from "./version.ts";
+import { writeXattrValue } from "./xattr-pool.ts";
 import type { PooledXattr } from "./xattr-pool.ts";
 
 /** Which format version to write. */
@@ -54,18 +54,10 @@ export interface WriteImageOptions {
  * whiteouts where `maxVersion` allows it. A `maxVersion` below `minVersion` counts as equal to it.
  */
 export function chooseFormatVersion(
-  root: Directory,
+  tree: ValidatedTree,
   range: { readonly minVersion: 0 | 1; readonly maxVersion: 0 | 1 },
 ): 0 | 1 {
-  if (range.minVersion === 1 || range.maxVersion === 0) return range.minVersion;
-  const open = [root];
-  for (let directory = open.pop(); directory !== undefined; directory = open.pop()) {
-    for (const node of directory.entries.values()) {
-      if (isWhiteout(node)) return 1;
-      if (node.kind === "directory") open.push(node);
-    }
-  }
-  return 0;
+  return tree.hasWhiteouts && range.maxVersion === 1 ? 1 : range.minVersion;
 }
 
 /** Returns the image. The buffer is the caller's. */
@@ -211,9 +203,9 @@ class ImageEncoder {
     const { index, suffix } = xattr.name;
     this.#view.setUint8(at + XATTR_ENTRY.nameLen, suffix.length);
     this.#view.setUint8(at + XATTR_ENTRY.nameIndex, index);
-    this.#view.setUint16(at + XATTR_ENTRY.valueSize, xattr.value.length, true);
+    this.#view.setUint16(at + XATTR_ENTRY.valueSize, xattr.valueSize, true);
     writeByteString(suffix, this.#bytes, at + XATTR_ENTRY.size);
-    writeByteString(xattr.value, this.#bytes, at + XATTR_ENTRY.size + suffix.length);
+    writeXattrValue(xattr, this.#bytes, at + XATTR_ENTRY.size + suffix.length);
     return at + xattr.size;
   }
 

@@ -13,7 +13,9 @@ import {
   XATTR_NAME_MAX,
 } from "../erofs/format.ts";
 import { ComposefsError } from "../errors.ts";
-import type { Directory, FileContent, Leaf, Node, Stat } from "./node.ts";
+import { isWhiteout } from "./node.ts";
+import type { Directory, FileContent, Leaf, Node, Stat, Xattrs } from "./node.ts";
+import { walkTree } from "./walk.ts";
 
 declare const validated: unique symbol;
 
@@ -24,6 +26,8 @@ export interface ValidatedTree {
   readonly linkCounts: ReadonlyMap<Leaf, number>;
   /** Number of inodes: directories and leaves. */
   readonly inodes: number;
+  /** Whether there is an overlayfs whiteout among them. */
+  readonly hasWhiteouts: boolean;
   readonly [validated]: true;
 }
 
@@ -42,144 +46,140 @@ const XATTR_RESERVE = PATH_MAX + 512;
  * @throws ComposefsError `invalid-tree`, naming the path and the rule.
  */
 export function validateTree(root: Directory): ValidatedTree {
-  const seen = new Set<Node>();
+  const seen = new Set<Node>([root]);
   const linked = new Map<Leaf, number>();
-  const firstLink = new Map<Leaf, Place>();
-  const open: OpenDirectory[] = [openDirectory(root, undefined, "" as ByteString)];
-  check(root, { parent: undefined, name: "" as ByteString }, seen);
-  for (let top = open[0]; top !== undefined; top = open[open.length - 1]) {
-    const next = top.entries.next();
-    if (next.done === true) {
-      open.pop();
-      continue;
+  const open: OpenDirectory[] = [{ directory: root, parent: undefined, name: "" as ByteString }];
+  let hasWhiteouts = false;
+  const problem = nodeProblem(root);
+  if (problem !== undefined) throw invalid(open[0], "" as ByteString, problem);
+  for (let top = open.pop(); top !== undefined; top = open.pop()) {
+    for (const [name, node] of top.directory.entries) {
+      const reason =
+        nameProblem(name) ??
+        (node.kind === "hardlink" ? undefined : (nodeProblem(node) ?? placeProblem(node, seen)));
+      if (reason !== undefined) throw invalid(top, name, reason);
+      if (node.kind === "directory") open.push({ directory: node, parent: top, name });
+      else if (node.kind === "hardlink") countLink(linked, node.target);
+      else hasWhiteouts ||= isWhiteout(node);
     }
-    const [name, node] = next.value;
-    const place = { parent: top, name };
-    checkName(place, name);
-    if (node.kind === "hardlink") {
-      linked.set(node.target, (linked.get(node.target) ?? 1) + 1);
-      if (!firstLink.has(node.target)) firstLink.set(node.target, place);
-      continue;
-    }
-    check(node, place, seen);
-    if (node.kind === "directory") open.push(openDirectory(node, top, name));
   }
   for (const target of linked.keys()) {
-    const place = firstLink.get(target)!;
-    if (!seen.has(target)) throw invalid(place, "hard link to a file outside the tree");
+    if (!seen.has(target)) throw strayLink(root, target);
   }
-  return { root, linkCounts: linked, inodes: seen.size } as unknown as ValidatedTree;
+  return { root, linkCounts: linked, inodes: seen.size, hasWhiteouts } as unknown as ValidatedTree;
 }
 
-/** Where a node stands; its path is put together only for an error. */
-interface Place {
+/** A directory and the way to it; a path is put together only for an error. */
+interface OpenDirectory {
+  readonly directory: Directory;
   readonly parent: OpenDirectory | undefined;
   readonly name: ByteString;
 }
 
-interface OpenDirectory extends Place {
-  readonly entries: Iterator<[ByteString, Node]>;
-}
-
-function openDirectory(
-  directory: Directory,
+function invalid(
   parent: OpenDirectory | undefined,
   name: ByteString,
-): OpenDirectory {
-  return { parent, name, entries: directory.entries.entries() };
+  reason: string,
+): ComposefsError {
+  const names: ByteString[] = [name];
+  for (let at = parent; at?.parent !== undefined; at = at.parent) names.push(at.name);
+  return invalidPath(`/${names.toReversed().join("/")}` as ByteString, reason);
 }
 
-function check(node: Directory | Leaf, place: Place, seen: Set<Node>): void {
-  if (seen.has(node)) throw invalid(place, "the same node stands at two places (use a hard link)");
-  seen.add(node);
-  checkStat(place, node.stat);
-  checkNode(place, node);
-}
-
-function invalid(place: Place, reason: string): ComposefsError {
-  const names: ByteString[] = [];
-  for (let at: Place | undefined = place; at !== undefined; at = at.parent) names.push(at.name);
-  const path = (names.length === 1 ? "/" : names.toReversed().join("/")) as ByteString;
+function invalidPath(path: ByteString, reason: string): ComposefsError {
   return new ComposefsError(
     "invalid-tree",
     `Cannot write "${displayText(path)}" to an image: ${reason}`,
   );
 }
 
-function checkName(place: Place, name: ByteString): void {
-  if (name.length === 0) throw invalid(place, "empty name");
-  if (name.length > LCFS_MAX_NAME_LENGTH) throw invalid(place, "name is longer than 255 bytes");
-  if (name === "." || name === "..") throw invalid(place, "name is . or ..");
-  if (name.includes("/") || name.includes("\0"))
-    throw invalid(place, "name holds a slash or a NUL byte");
+/** Looks for the path again, because it is wanted only once in a lifetime. */
+function strayLink(root: Directory, target: Leaf): ComposefsError {
+  for (const { path, node } of walkTree(root)) {
+    if (node.kind === "hardlink" && node.target === target) {
+      return invalidPath(path, "hard link to a file outside the tree");
+    }
+  }
+  throw new Error("unreachable: the link was seen a moment ago");
 }
 
-function checkStat(place: Place, stat: Stat): void {
-  const { mode, uid, gid, mtime, xattrs } = stat;
-  if (!isUnsigned(mode, 0o7777)) throw invalid(place, `mode ${mode.toString(8)} is out of range`);
-  if (!isUnsigned(uid, UINT32_MAX)) throw invalid(place, `uid ${uid} is out of range`);
-  if (!isUnsigned(gid, UINT32_MAX)) throw invalid(place, `gid ${gid} is out of range`);
-  if (!isUnsigned(mtime.nsec, UINT32_MAX) || BigInt.asIntN(64, mtime.sec) !== mtime.sec) {
-    throw invalid(place, `time ${mtime.sec}.${mtime.nsec} is out of range`);
+function countLink(linked: Map<Leaf, number>, target: Leaf): void {
+  linked.set(target, (linked.get(target) ?? 1) + 1);
+}
+
+function placeProblem(node: Node, seen: Set<Node>): string | undefined {
+  if (seen.has(node)) return "the same node stands at two places (use a hard link)";
+  seen.add(node);
+  return undefined;
+}
+
+function nameProblem(name: ByteString): string | undefined {
+  if (name.length === 0) return "empty name";
+  if (name.length > LCFS_MAX_NAME_LENGTH) return "name is longer than 255 bytes";
+  if (name === "." || name === "..") return "name is . or ..";
+  if (name.includes("/") || name.includes("\0")) return "name holds a slash or a NUL byte";
+  return undefined;
+}
+
+function nodeProblem(node: Directory | Leaf): string | undefined {
+  const problem = statProblem(node.stat);
+  if (problem !== undefined || node.kind === "directory") return problem;
+  if (!isUnsigned(node.nlink, UINT32_MAX)) return `link count ${node.nlink} is out of range`;
+  switch (node.kind) {
+    case "file":
+      return contentProblem(node.content);
+    case "symlink":
+      return pathProblem("symlink target", node.target);
+    case "chardev":
+    case "blockdev":
+      if (isUnsigned(node.rdev, UINT32_MAX)) return undefined;
+      return `device number ${node.rdev} is out of range`;
+    case "fifo":
+    case "socket":
+      return undefined;
   }
+}
+
+function statProblem(stat: Stat): string | undefined {
+  const { mode, uid, gid, mtime, xattrs } = stat;
+  if (!isUnsigned(mode, 0o7777)) return `mode ${mode.toString(8)} is out of range`;
+  if (!isUnsigned(uid, UINT32_MAX)) return `uid ${uid} is out of range`;
+  if (!isUnsigned(gid, UINT32_MAX)) return `gid ${gid} is out of range`;
+  if (!isUnsigned(mtime.nsec, UINT32_MAX) || BigInt.asIntN(64, mtime.sec) !== mtime.sec) {
+    return `time ${mtime.sec}.${mtime.nsec} is out of range`;
+  }
+  return xattrs.size === 0 ? undefined : xattrsProblem(xattrs);
+}
+
+function xattrsProblem(xattrs: Xattrs): string | undefined {
   let total = 12;
   for (const [name, value] of xattrs) {
     if (name.length === 0 || name.length > XATTR_NAME_MAX || name.includes("\0")) {
-      throw invalid(place, `xattr name "${displayText(name)}" is not 1 to 255 bytes without NUL`);
+      return `xattr name "${displayText(name)}" is not 1 to 255 bytes without NUL`;
     }
-    if (value.length > 0xffff) {
-      throw invalid(place, `xattr "${displayText(name)}" has more than 65535 bytes`);
-    }
+    if (value.length > 0xffff) return `xattr "${displayText(name)}" has more than 65535 bytes`;
     total += 4 + name.length + value.length + 3;
   }
-  if (total > XATTR_BODY_MAX - XATTR_RESERVE) throw invalid(place, "too many bytes of xattrs");
+  return total > XATTR_BODY_MAX - XATTR_RESERVE ? "too many bytes of xattrs" : undefined;
 }
 
-function checkNode(place: Place, node: Directory | Leaf): void {
-  if (node.kind === "directory") return;
-  if (!isUnsigned(node.nlink, UINT32_MAX))
-    throw invalid(place, `link count ${node.nlink} is out of range`);
-  switch (node.kind) {
-    case "file":
-      return checkContent(place, node.content);
-    case "symlink":
-      return checkPath(place, "symlink target", node.target);
-    case "chardev":
-    case "blockdev":
-      if (!isUnsigned(node.rdev, UINT32_MAX)) {
-        throw invalid(place, `device number ${node.rdev} is out of range`);
-      }
-      return;
-    case "fifo":
-    case "socket":
-      return;
-    default:
-      node satisfies never;
-      throw invalid(place, "unknown kind of node");
-  }
-}
-
-function checkContent(place: Place, content: FileContent): void {
+function contentProblem(content: FileContent): string | undefined {
   if (content.kind === "inline") {
-    if (content.data.length > LCFS_INLINE_CONTENT_MAX) {
-      throw invalid(place, `inline content has more than ${LCFS_INLINE_CONTENT_MAX} bytes`);
-    }
-    return;
+    if (content.data.length <= LCFS_INLINE_CONTENT_MAX) return undefined;
+    return `inline content has more than ${LCFS_INLINE_CONTENT_MAX} bytes`;
   }
   const { size } = content;
   if (!Number.isInteger(size) || size < 1 || size > MAX_FILE_SIZE) {
-    throw invalid(place, `file size ${size} is out of range`);
+    return `file size ${size} is out of range`;
   }
-  if (content.kind === "sparse") return;
-  if (content.path !== undefined) checkPath(place, "path of backing file", content.path);
-  else if (content.digest === undefined)
-    throw invalid(place, "external file without path and digest");
+  if (content.kind === "sparse") return undefined;
+  if (content.path !== undefined) return pathProblem("path of backing file", content.path);
+  return content.digest === undefined ? "external file without path and digest" : undefined;
 }
 
-function checkPath(place: Place, what: string, value: ByteString): void {
-  if (value.length === 0 || value.length >= PATH_MAX || value.includes("\0")) {
-    throw invalid(place, `${what} is not 1 to ${PATH_MAX - 1} bytes without NUL`);
-  }
+function pathProblem(what: string, value: ByteString): string | undefined {
+  if (value.length > 0 && value.length < PATH_MAX && !value.includes("\0")) return undefined;
+  return `${what} is not 1 to ${PATH_MAX - 1} bytes without NUL`;
 }
 
 function isUnsigned(value: number, max: number): boolean {
