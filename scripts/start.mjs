@@ -71,8 +71,9 @@ async function demonstrate(source, work) {
   );
 
   const written = timer();
-  const version = composefs.chooseFormatVersion(root, { minVersion: 0, maxVersion: 1 });
-  const made = composefs.writeImage(composefs.validateTree(root), { version });
+  const tree = composefs.validateTree(root);
+  const version = composefs.chooseFormatVersion(tree, { minVersion: 0, maxVersion: 1 });
+  const made = composefs.writeImage(tree, { version });
   const digest = composefs.computeFsVerityDigest(made, blockHash("sha256"));
   const file = createAtomicFile(byteString(image));
   file.write(made);
