@@ -53,7 +53,8 @@ describe("describeFailure", () => {
 });
 
 describe("docs/errors.md", () => {
-  const page = readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8");
+  const text = readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8");
+  const page = text.replace(/ +/g, " "); // tables may be lined up
 
   test("has every error code", () => {
     const source = readFileSync(new URL("../../src/core/errors.ts", import.meta.url), "utf8");

@@ -10,6 +10,7 @@ import { displayText } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
 import {
+  MountError,
   MountOptionsError,
   mountComposefs,
   parseMountOptions,

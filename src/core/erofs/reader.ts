@@ -85,6 +85,7 @@ export class ErofsImage {
 
   /** Makes a node number of a number, if an inode can stand there. */
   nid(value: number): Nid {
+    if (!Number.isSafeInteger(value)) throw corrupt(0, `${value} is not a node number`);
     return checkNid(this.reader, this.superBlock, value, 0);
   }
 
