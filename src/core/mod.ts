@@ -28,4 +28,3 @@ export type { RawXattr } from "./erofs/reader.ts";
 export type { DirectoryInode, ErofsInode, FileInode, Nid, SymlinkInode } from "./erofs/inode.ts";
 export type { DirectoryEntry } from "./erofs/dirent.ts";
 export { readTree } from "./erofs/read-tree.ts";
-export type { ReadTreeOptions } from "./erofs/read-tree.ts";
