@@ -38,9 +38,8 @@ function read(file: string): Buffer {
 
 /** The lines of a `.digests` file. */
 function ourDigests(dump: Uint8Array): string[] {
-  const root = parseDump(dump, { strict: true });
-  const chosen = chooseFormatVersion(root, { minVersion: 0, maxVersion: 1 });
-  const tree = validateTree(root);
+  const tree = validateTree(parseDump(dump, { strict: true }));
+  const chosen = chooseFormatVersion(tree, { minVersion: 0, maxVersion: 1 });
   return ([0, 1, chosen] as const).map((version, index) => {
     const image = writeImage(tree, { version });
     return `${index < 2 ? version : "default"} ${computeFsVerityDigest(image, blockHash("sha256"))}`;
