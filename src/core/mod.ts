@@ -28,3 +28,5 @@ export type { RawXattr } from "./erofs/reader.ts";
 export type { DirectoryInode, ErofsInode, FileInode, Nid, SymlinkInode } from "./erofs/inode.ts";
 export type { DirectoryEntry } from "./erofs/dirent.ts";
 export { readTree } from "./erofs/read-tree.ts";
+export { walkImage } from "./erofs/walk-image.ts";
+export type { ImageEntry, WalkImageOptions } from "./erofs/walk-image.ts";
