@@ -29,7 +29,12 @@ await build({
   plugins: [{ name: "import.meta", setup: (hooks) => hooks.onLoad({ filter: /\.js$/ }, load) }],
 });
 
-/** CommonJS has no `import.meta`: gives each module the address of its own unbundled file. */
+/**
+ * CommonJS has no `import.meta`: gives each module the address of its own unbundled file.
+ *
+ * @param {{ path: string }} module
+ * @returns {import("esbuild").OnLoadResult | undefined}
+ */
 function load({ path }) {
   const source = readFileSync(path, "utf8");
   if (!source.includes("import.meta")) return undefined;

@@ -32,7 +32,7 @@ export function formatManPage(program: ProgramSpec): string {
     lines.push(".SH ENVIRONMENT", ...terms(program.environment));
   }
   lines.push(".SH EXAMPLES", ...program.examples.flatMap(exampleEntry).slice(1));
-  lines.push(".SH SEE ALSO", `${program.seeAlso.map(pageReference).join(",\n")}`);
+  lines.push(".SH SEE ALSO", program.seeAlso.map(pageReference).join(",\n"));
   return `${lines.join("\n")}\n`;
 }
 

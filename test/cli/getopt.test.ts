@@ -19,7 +19,7 @@ function read(args: string[], mode: GetoptMode = {}): string {
   const { options, operands, problem } = getopt(args, KNOWN, mode);
   const parts = options.map(({ option, value }) => {
     const name = option.name ?? option.short;
-    return option.value === undefined ? `${name}` : `${name}=${value}`;
+    return option.value === undefined ? name : `${name}=${value}`;
   });
   return [parts.join(" "), operands.join(" "), problem?.kind ?? ""].join("|");
 }

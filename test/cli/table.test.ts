@@ -149,9 +149,9 @@ describe("completions", () => {
         .toString()
         .trim()
         .split("\n")
-        .map((offer) => offer.split("\t")[0]);
+        .map((offer) => offer.split("\t")[0] ?? "");
     };
-    expect(ask("composefs m").sort()).toEqual(["missing", "mk", "mount"]);
+    expect(ask("composefs m").toSorted()).toEqual(["missing", "mk", "mount"]);
     expect(ask("composefs mk --progress ")).toEqual(["auto", "json", "none", "plain"]);
     expect(ask("composefs-info --fil")).toEqual(["--filter"]);
     expect(ask("composefs-info mea")).toEqual(["measure-file"]);
