@@ -32,7 +32,7 @@ await build({
 /**
  * CommonJS has no `import.meta`: gives each module the address of its own unbundled file.
  *
- * @param {{ path: string }} module
+ * @param {import("esbuild").OnLoadArgs} args
  * @returns {import("esbuild").OnLoadResult | undefined}
  */
 function load({ path }) {

@@ -21,16 +21,18 @@ const TYPE_LETTER: Readonly<Record<NodeKind, string>> = {
 
 /** The mode as `ls` shows it: `-rwsr-xr-t`. `mode` is 0 to 0o7777. */
 export function formatMode(kind: NodeKind, mode: number): string {
-  const triplet = (bits: number, special: boolean, letter: string) =>
-    (bits & 4 ? "r" : "-") +
-    (bits & 2 ? "w" : "-") +
-    (special ? (bits & 1 ? letter : letter.toUpperCase()) : bits & 1 ? "x" : "-");
   return (
     TYPE_LETTER[kind] +
-    triplet(mode >> 6, (mode & 0o4000) !== 0, "s") +
-    triplet(mode >> 3, (mode & 0o2000) !== 0, "s") +
-    triplet(mode, (mode & 0o1000) !== 0, "t")
+    permissions(mode >> 6, (mode & 0o4000) !== 0, "s") +
+    permissions(mode >> 3, (mode & 0o2000) !== 0, "s") +
+    permissions(mode, (mode & 0o1000) !== 0, "t")
   );
+}
+
+/** Three letters for the lowest three bits; `special` shows in the place of execution. */
+function permissions(bits: number, special: boolean, letter: string): string {
+  const execute = special ? (bits & 1 ? letter : letter.toUpperCase()) : bits & 1 ? "x" : "-";
+  return (bits & 4 ? "r" : "-") + (bits & 2 ? "w" : "-") + execute;
 }
 
 /** The time in UTC to the minute: `2026-11-21 09:04`; seconds where the calendar ends. */

@@ -25,6 +25,7 @@ export async function main(program: string, load: () => Promise<ProgramModule>):
     if (!(error instanceof BrokenPipe)) throw error;
     status = dieOfBrokenPipe();
   }
+  // oxlint-disable-next-line unicorn/no-process-exit -- the one place that ends the process
   process.exit(status);
 }
 
@@ -58,8 +59,7 @@ async function run(program: string, load: () => Promise<ProgramModule>, io: Io):
 /** Ends as a C program would when nobody reads its output: silently, by SIGPIPE. */
 function dieOfBrokenPipe(): number {
   // Node ignores SIGPIPE; adding and removing a listener restores what the signal does by default.
-  const ignore = () => {};
-  process.on("SIGPIPE", ignore).off("SIGPIPE", ignore);
+  process.on("SIGPIPE", dieOfBrokenPipe).off("SIGPIPE", dieOfBrokenPipe);
   process.kill(process.pid, "SIGPIPE");
   return 141; // what a shell shows for SIGPIPE, should it be blocked
 }

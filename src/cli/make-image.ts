@@ -15,7 +15,7 @@ import { readDumpFile } from "./load-tree.ts";
 import type { ProgressEvent } from "./progress.ts";
 
 /** How a directory is scanned; see `ScanOptions` of room sources. */
-export interface ScanRequest {
+interface ScanRequest {
   readonly useEpoch: boolean;
   readonly skipDevices: boolean;
   readonly skipXattrs: boolean;

@@ -29,7 +29,7 @@ const C_TEXT = new Map<number | undefined, string>([
 ]);
 
 /** The positive errno of a failed system call, ours or Node's, or of what it caused. */
-export function errnoOf(error: unknown): number | undefined {
+function errnoOf(error: unknown): number | undefined {
   for (let at = error; at instanceof Error; at = at.cause) {
     if (at instanceof SyscallError) return at.errno;
     const { errno } = at as NodeJS.ErrnoException;

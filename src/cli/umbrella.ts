@@ -53,8 +53,8 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
       command.argument(operand.optional ? `[${name}]` : `<${name}>`);
     }
     command.action(async () => {
-      const { run: runCommand } = await COMMAND_MODULES[spec.name]!();
-      status = await runCommand(invocationOf(spec, command), io);
+      const module = await COMMAND_MODULES[spec.name]!();
+      status = await module.run(invocationOf(spec, command), io);
     });
     root.addCommand(command);
   }

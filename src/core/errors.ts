@@ -17,6 +17,9 @@ export type ErrorCode =
   | "corrupt-image" //           a composefs image that contradicts itself
   | "unsupported-image" //       a valid image that uses what composefs never writes
   | "image-too-large" //         an image over the limits of the format
+  | "corrupt-tar" //             a tar archive that ends early, contradicts itself, or that readers disagree on
+  | "unsupported-tar" //         a valid tar archive with an entry that no image can hold
+  | "tar-limit" //               a tar archive over one of the limits that the caller set
   // floor
   | "syscall-failed" //          see SyscallError: call, path, errno
   | "unsupported-platform" //    not Linux, or an architecture without a system call table
@@ -85,6 +88,27 @@ export class ImageError extends ComposefsError {
     super(
       code,
       `Cannot read EROFS image: ${code === "corrupt-image" ? `corrupt at offset ${offset}: ` : ""}${reason}`,
+    );
+    this.offset = offset;
+  }
+}
+
+/** A tar archive that cannot be read: says at which byte offset. */
+export class TarError extends ComposefsError {
+  override readonly name = "TarError";
+  /** Byte offset, from the start of the archive, of the header that the trouble is with. */
+  readonly offset: number;
+
+  constructor(
+    code: "corrupt-tar" | "unsupported-tar" | "tar-limit",
+    offset: number,
+    reason: string,
+    hint?: string,
+  ) {
+    super(
+      code,
+      `Cannot read tar archive at offset ${offset}: ${reason}`,
+      hint === undefined ? {} : { hint },
     );
     this.offset = offset;
   }

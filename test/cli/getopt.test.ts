@@ -18,7 +18,7 @@ const KNOWN = [
 function read(args: string[], mode: GetoptMode = {}): string {
   const { options, operands, problem } = getopt(args, KNOWN, mode);
   const parts = options.map(({ option, value }) => {
-    const name = option.name ?? option.short;
+    const name = option.name ?? option.short ?? "";
     return option.value === undefined ? name : `${name}=${value}`;
   });
   return [parts.join(" "), operands.join(" "), problem?.kind ?? ""].join("|");

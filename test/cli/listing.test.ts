@@ -49,7 +49,18 @@ describe("a listing", () => {
   const root = parseDump(Buffer.from(SAMPLE_DUMP));
 
   test("formatListing: lines its columns up and tells where entries lead", () => {
-    expect([...formatListing(listEntries(root))].join("\n")).toMatchInlineSnapshot();
+    expect([...formatListing(listEntries(root))].join("\n")).toMatchInlineSnapshot(`
+      "drwxr-xr-x 1    0    0     0 2023-11-14 22:13 /
+      drwx------ 1 1000 1000     0 2023-11-14 22:13 /dir
+      -rw-r--r-- 1 1000 1000  5000 2023-11-14 22:14 /dir/big @ 52/d02f81325122d77ec1d11baba655bc9bf8a891ab26119a41c50fa03ddfb408
+      -rwsr-xr-x 2    0    0     3 1969-12-31 23:59 /dir/inline file
+      prw-r--r-- 1    0    0     0 1970-01-01 00:00 /fifo
+      lrwxrwxrwx 1    0    0     3 1970-01-01 00:00 /link -> a\\xffb
+      -rwsr-xr-x 2    0    0     3 1969-12-31 23:59 /more = /dir/inline file
+      crw-rw-rw- 1    0    0   1,3 1970-01-01 00:00 /null
+      -rw------- 1    0    0 70000 1970-01-01 00:00 /sparse
+      -rw-r--r-- 1    0    0  5000 1970-01-01 00:00 /twice @ 52/d02f81325122d77ec1d11baba655bc9bf8a891ab26119a41c50fa03ddfb408"
+    `);
   });
 
   test("formatListing: shows hostile names as text", () => {

@@ -34,12 +34,15 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
   return interruptible(async (signal) => {
     const progress = openProgress(io.err, mode);
     try {
-      const onProgress = progress.update;
-      const root = await readSource(content, { signal, onProgress });
+      const root = await readSource(content, {
+        signal,
+        onProgress: (event) => progress.update(event),
+      });
       const summary = summarizeTree(root);
       const { bytes, version } = buildImage(root, range);
       signal.throwIfAborted();
       const digest = imageDigest(bytes);
+      progress.update({ phase: "write", files: summary.files, bytes: bytes.length });
       output?.(bytes);
       progress.close();
       const made: Made = {

@@ -212,8 +212,7 @@ function inodeFields(image: ErofsImage, extent: Extent, path: string): Explained
   const xattrsStart = offset + (isExtended ? INODE_EXTENDED.size : INODE_COMPACT.size);
   // An inode that could not be decoded is mapped without what follows it.
   if (xattrsStart >= end) return fields.list;
-  const xattrsEnd =
-    xattrsStart + xattrAreaSize(reader.u16(offset + INODE_COMPACT.xattrIcount));
+  const xattrsEnd = xattrsStart + xattrAreaSize(reader.u16(offset + INODE_COMPACT.xattrIcount));
   fields.xattrArea(xattrsStart, xattrsEnd);
   if (xattrsEnd >= end) return fields.list;
   const tail = { offset: xattrsEnd, length: end - xattrsEnd };

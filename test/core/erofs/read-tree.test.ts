@@ -152,18 +152,22 @@ describe("readTree", () => {
     expect(() => read(image(2049))).toThrow("directories more than 2048 deep");
   });
 
-  test.each(VERSIONS)("gives the tree that writes the same V%i again, for random trees", (version) => {
-    fc.assert(
-      fc.property(randomTree, (tree) => {
-        // Once read, a tree holds only what images tell: the first name of an inode as the leaf, say.
-        const first = write(tree, version);
-        fc.pre(first !== undefined);
-        const settled = write(read(first!), version);
-        expect(Buffer.compare(write(read(settled!), version)!, settled!)).toBe(0);
-      }),
-      { numRuns: RUNS },
-    );
-  }, 120_000);
+  test.each(VERSIONS)(
+    "gives the tree that writes the same V%i again, for random trees",
+    (version) => {
+      fc.assert(
+        fc.property(randomTree, (tree) => {
+          // Once read, a tree holds only what images tell: the first name of an inode as the leaf, say.
+          const first = write(tree, version);
+          fc.pre(first !== undefined);
+          const settled = write(read(first), version);
+          expect(Buffer.compare(write(read(settled!), version)!, settled!)).toBe(0);
+        }),
+        { numRuns: RUNS },
+      );
+    },
+    120_000,
+  );
 });
 
 /** Some trees do not fit V2. */
@@ -207,26 +211,30 @@ function composefsInfoDump(image: Uint8Array): string {
 withVectors.describe("readTree against C composefs-info", () => {
   for (const vector of dumpVectors().filter(({ imageSha256 }) => imageSha256 !== undefined)) {
     test(`dumps ${vector.name} as C does`, () => {
-      const root = parseDump(readVector(vector));
+      const tree = validateTree(parseDump(readVector(vector)));
       const version =
         (vector.version as FormatVersion | undefined) ??
-        chooseFormatVersion(root, { minVersion: 0, maxVersion: 1 });
-      const image = writeImage(validateTree(root), { version });
+        chooseFormatVersion(tree, { minVersion: 0, maxVersion: 1 });
+      const image = writeImage(tree, { version });
       expectSameDump(dumpText(read(image)), composefsInfoDump(image));
     });
   }
 });
 
 withOracle.describe("readTree against C composefs-info", () => {
-  test.each([0, 1] as const)("dumps random trees in V%i as C does", (version) => {
-    fc.assert(
-      fc.property(randomTree, (tree) => {
-        const image = write(tree, version)!;
-        expectSameDump(dumpText(read(image)), composefsInfoDump(image));
-      }),
-      { numRuns: RUNS },
-    );
-  }, 120_000);
+  test.each([0, 1] as const)(
+    "dumps random trees in V%i as C does",
+    (version) => {
+      fc.assert(
+        fc.property(randomTree, (tree) => {
+          const image = write(tree, version)!;
+          expectSameDump(dumpText(read(image)), composefsInfoDump(image));
+        }),
+        { numRuns: RUNS },
+      );
+    },
+    120_000,
+  );
 
   test("dumps the sample in V2 as C does, but for the whiteout that C does not know in V2", () => {
     const image = sampleImage(2);
@@ -241,26 +249,67 @@ describe("readTree on broken images", () => {
   const inodeOf = (path: string) => image.lookup(byteString(path))!;
   const direntOf = (parent: string, name: string): number => {
     const directory = inodeOf(parent);
-    for (const entry of image.entries(directory as never)) if (entry.name === name) return entry.offset;
+    for (const entry of image.entries(directory as never))
+      if (entry.name === name) return entry.offset;
     throw new Error(`${name} is not there`);
   };
   const u16 = (value: number): [number, number] => [value & 0xff, value >> 8];
   const metacopyAt = offsetOfText(good, "overlay.metacopy") + 16;
 
   test.each<[what: string, offset: number, bytes: readonly number[], reason: string]>([
-    ["a directory loop", direntOf("/dir", "sub"), u16(inodeOf("/dir").nid), "a directory that has two names"],
+    [
+      "a directory loop",
+      direntOf("/dir", "sub"),
+      u16(inodeOf("/dir").nid),
+      "a directory that has two names",
+    ],
     ["a loop to the root", direntOf("/dir", "sub"), u16(36), "a directory that has two names"],
     ["a wrong ..", inodeOf("/dir/sub").tailOffset + 12, u16(36), `".." is not what it should be`],
-    ["a type that differs", direntOf("/", "fifo") + 10, [6], "a fifo whose directory entry says socket"],
-    ["a directory without ..", inodeOf("/dir/sub").tailOffset + 37, [0x21], "entries are not in order"],
+    [
+      "a type that differs",
+      direntOf("/", "fifo") + 10,
+      [6],
+      "a fifo whose directory entry says socket",
+    ],
+    [
+      "a directory without ..",
+      inodeOf("/dir/sub").tailOffset + 37,
+      [0x21],
+      "entries are not in order",
+    ],
     ["a symlink to nothing", inodeOf("/link").offset + 8, [0], "a symlink target of 0 bytes"],
     ["a symlink with a NUL", inodeOf("/link").tailOffset, [0], "a symlink target with a NUL"],
-    ["a stub with two links", inodeOf("/7f").offset + 44, [2], "a whiteout stub with several links"],
-    ["a chunk address", inodeOf("/sparse").tailOffset, [0], "a chunk of an external file has an address"],
-    ["indexes instead of addresses", inodeOf("/sparse").offset + 16, [0x24], "no chunk format 0x24"],
+    [
+      "a stub with two links",
+      inodeOf("/7f").offset + 44,
+      [2],
+      "a whiteout stub with several links",
+    ],
+    [
+      "a chunk address",
+      inodeOf("/sparse").tailOffset,
+      [0],
+      "a chunk of an external file has an address",
+    ],
+    [
+      "indexes instead of addresses",
+      inodeOf("/sparse").offset + 16,
+      [0x24],
+      "no chunk format 0x24",
+    ],
     ["a metacopy of another version", metacopyAt, [1], "a malformed metacopy xattr"],
-    ["data in two places", inodeOf("/external").offset, [1], "data both in the image and elsewhere"],
-    ["a huge inline file", inodeOf("/inline-block").offset + 9, [0x30], "no inline file of 12472 bytes"],
+    [
+      "data in two places",
+      inodeOf("/external").offset,
+      [1],
+      "data both in the image and elsewhere",
+    ],
+    [
+      "a huge inline file",
+      inodeOf("/inline-block").offset + 9,
+      [0x30],
+      "no inline file of 12472 bytes",
+    ],
   ])("refuses %s", (_what, offset, bytes, reason) => {
     expect(() => read(patched(good, offset, ...bytes))).toThrow(reason);
   });

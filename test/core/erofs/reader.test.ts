@@ -79,8 +79,18 @@ describe("openImage", () => {
     ["a device table", patched(sampleImage(1), SUPER + 86, 1), "unsupported-image", SUPER + 86],
     ["only a header", sampleImage(1).subarray(0, 1100), "corrupt-image", 1100],
     ["half the blocks", sampleImage(1).subarray(0, 8192), "corrupt-image", SUPER + 36],
-    ["a root beyond the end", patched(sampleImage(1), SUPER + 14, 0xff, 0xff), "corrupt-image", 1038],
-    ["a root in the header", patched(sampleImage(1), SUPER + 14, 3, 0), "corrupt-image", SUPER + 14],
+    [
+      "a root beyond the end",
+      patched(sampleImage(1), SUPER + 14, 0xff, 0xff),
+      "corrupt-image",
+      1038,
+    ],
+    [
+      "a root in the header",
+      patched(sampleImage(1), SUPER + 14, 3, 0),
+      "corrupt-image",
+      SUPER + 14,
+    ],
   ])("tells what is wrong with %s", (_what, image, code, offset) => {
     expect(failure(() => open(image))).toEqual({ code, offset });
   });
@@ -211,7 +221,12 @@ describe("ErofsImage on broken structures", () => {
     ["a directory of 2^31 bytes", patched(good, ROOT_INODE + 11, 0x80), "corrupt-image", 1168],
     ["no names", patched(good, rootData + 8, 0, 0), "corrupt-image", rootData + 8],
     ["names beyond the block", patched(good, rootData + 8, 0, 0x30), "corrupt-image", rootData + 8],
-    ["a name that ends before it starts", patched(good, rootData + 20, 1, 0), "corrupt-image", 20 + rootData],
+    [
+      "a name that ends before it starts",
+      patched(good, rootData + 20, 1, 0),
+      "corrupt-image",
+      20 + rootData,
+    ],
     ["a nid of 2^63", patched(good, rootData + 7, 0x80), "corrupt-image", rootData],
     ["an unknown file type", patched(good, rootData + 10, 9), "corrupt-image", rootData + 10],
     ["a . that is another", patched(good, rootData, 43), "corrupt-image", rootData],
@@ -247,7 +262,9 @@ describe("ErofsImage on broken structures", () => {
 describe("ErofsImage on a large image", () => {
   const lines = ["/ 0 40755 2 0 0 0 0.0 - - -", "/usr 0 40755 2 0 0 0 0.0 - - -"];
   for (let i = 0; i < 7500; i++) {
-    lines.push(`/usr/file-${String(i).padStart(5, "0")} 4096 100644 1 0 0 0 0.0 - ${"x".repeat(4096)} -`);
+    lines.push(
+      `/usr/file-${String(i).padStart(5, "0")} 4096 100644 1 0 0 0 0.0 - ${"x".repeat(4096)} -`,
+    );
   }
   const bytes = imageOfDump(`${lines.join("\n")}\n`, 1);
 

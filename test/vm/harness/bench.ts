@@ -13,7 +13,7 @@ import type { DiskFormat } from "./disk.ts";
 import { bootFirmware } from "./firmware.ts";
 import type { Machine } from "./machine.ts";
 import { restore, saveAgain } from "./saved-state.ts";
-import type { SavedState } from "./saved-state.ts";
+import type { Disk, SavedState } from "./saved-state.ts";
 import { isSetUp, VM_CACHE } from "./setup.ts";
 import type { StateName } from "./states.ts";
 
@@ -29,8 +29,8 @@ export type BootRequest =
       readonly tier: "saved-state";
       /** `node` unless told. */
       readonly state?: StateName | SavedBench;
-      /** Disk images in order, `/dev/vda` first, changed by the machine. */
-      readonly disks?: readonly string[];
+      /** In order, `/dev/vda` first. */
+      readonly disks?: readonly Disk[];
       /** A minute unless told. */
       readonly limit?: number;
     }

@@ -7,6 +7,7 @@ import {
   openSync,
   readSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -86,6 +87,21 @@ export function makeBootDisk(path: string, disk: BootDisk): void {
     place(root, path, (disk.espSize + 1) * MIB);
   } finally {
     rmSync(work, { recursive: true });
+  }
+}
+
+/** Makes a disk with a partition for each of these disks of whole MiB, with the same content. */
+export function makePartitionedDisk(path: string, disks: readonly string[]): void {
+  const sizes = disks.map((disk) => statSync(disk).size / MIB);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  hostTool("truncate", ["-s", `${total + 2}M`, path]);
+  const partitions = sizes.map((size) => `size=${(size * MIB) / 512}`);
+  const table = ["label: gpt", "first-lba: 2048", ...partitions];
+  hostTool("sfdisk", ["--quiet", path], Buffer.from(table.join("\n")));
+  let offset = MIB;
+  for (const [index, disk] of disks.entries()) {
+    place(disk, path, offset);
+    offset += sizes[index]! * MIB;
   }
 }
 

@@ -3,7 +3,13 @@
 export type { CommandResult } from "./agent.ts";
 export { Bench, vmDescribe, vmTest } from "./bench.ts";
 export type { BootRequest, SavedBench } from "./bench.ts";
-export { copyWithFlippedBit, flipOnDisk, makeBootDisk, makeDisk } from "./disk.ts";
+export {
+  copyWithFlippedBit,
+  flipOnDisk,
+  makeBootDisk,
+  makeDisk,
+  makePartitionedDisk,
+} from "./disk.ts";
 export type { BootDisk, DiskFormat } from "./disk.ts";
 export { makeUki } from "./firmware.ts";
 export { GUEST_SOURCES, Initramfs } from "./initramfs.ts";
@@ -11,3 +17,4 @@ export type { Machine } from "./machine.ts";
 export { hostTool, setUp } from "./setup.ts";
 export { addPackage } from "./states.ts";
 export type { StateName } from "./states.ts";
+export { WriteLog } from "./write-log.ts";

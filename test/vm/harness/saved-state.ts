@@ -8,8 +8,10 @@
 
 import { createHash } from "node:crypto";
 import {
+  closeSync,
   existsSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   readdirSync,
   renameSync,
@@ -29,11 +31,14 @@ const MEMORY = "1G";
 /** A saved machine: a directory with `memory` and `devices`. */
 export type SavedState = string;
 
+/** A disk image that the machine changes, and optionally a file where all writes to it are recorded. */
+export type Disk = string | { readonly path: string; readonly writes: string };
+
 /** How to restore a machine. */
 export interface RestoreRequest {
   readonly state: SavedState;
-  /** Disk images in order, `/dev/vda` first, changed by the machine. */
-  readonly disks?: readonly string[];
+  /** In order, `/dev/vda` first. */
+  readonly disks?: readonly Disk[];
   readonly log: string;
   /** Milliseconds that the machine may run in all; a minute unless told. */
   readonly limit?: number;
@@ -129,18 +134,31 @@ async function start(
 }
 
 /** The hardware, the same for saving and restoring. */
-function hardware(memory: string, share: "on" | "off", disks: readonly string[]): string[] {
-  const backends = Array.from({ length: DISKS }, (_, index) => {
-    const path = disks[index];
-    return path === undefined
-      ? `driver=null-co,node-name=disk${index},size=1048576,read-zeroes=on`
-      : `driver=raw,node-name=disk${index},cache.no-flush=on,file.driver=file,file.filename=${path}`;
-  });
+function hardware(memory: string, share: "on" | "off", disks: readonly Disk[]): string[] {
+  const backends = Array.from({ length: DISKS }, (_, index) =>
+    backend(`disk${index}`, disks[index]),
+  );
   const ram = `memory-backend-file,id=ram,size=${MEMORY},mem-path=${memory},share=${share}`;
   return [
     firmwareDirectories(),
     ["-machine", "q35,memory-backend=ram", "-smp", "1", "-m", MEMORY, "-object", ram],
-    backends.flatMap((backend) => ["-blockdev", backend]),
+    backends.flatMap((options) => ["-blockdev", options]),
     backends.flatMap((_, index) => ["-device", `virtio-blk-pci,drive=disk${index}`]),
   ].flat();
+}
+
+/** `no-flush`: a power cut of the machine is none of this one, whose memory keeps what was written. */
+function backend(name: string, disk: Disk | undefined): string {
+  if (disk === undefined) return `driver=null-co,node-name=${name},size=1048576,read-zeroes=on`;
+  if (typeof disk === "string") {
+    return `driver=raw,node-name=${name},cache.no-flush=on,file.driver=file,file.filename=${disk}`;
+  }
+  const { path, writes } = disk;
+  closeSync(openSync(writes, "w"));
+  return [
+    // Flushes are recorded too, so it is the files below that do without.
+    `driver=blklogwrites,node-name=${name}`,
+    `file.driver=file,file.cache.no-flush=on,file.filename=${path}`,
+    `log.driver=file,log.cache.no-flush=on,log.filename=${writes}`,
+  ].join(",");
 }

@@ -20,6 +20,7 @@ export async function prepareStates(): Promise<Record<StateName, SavedState>> {
     const node = bareInitramfs();
     addPackage(node);
     node.copy(join(GUEST_SOURCES, "warm.sh"), "etc/warm");
+    node.copy(join(GUEST_SOURCES, "check-store.mjs"), "opt/check-store.mjs");
     node.finish(archive("node"));
     return {
       bare: await savedState("bare", archive("bare")),
@@ -56,6 +57,10 @@ export function addPackage(initramfs: Initramfs): void {
   for (const [name, path] of Object.entries(packageJson.bin)) {
     initramfs.link(`../../opt/composefs/${path}`, `usr/bin/${name}`);
   }
+  // STANDIN
+  initramfs.copyLibraries("/opt/xpeers/composefs-c/build/tools/mkcomposefs");
+  initramfs.unlink("usr/bin/mkcomposefs");
+  initramfs.copy("/opt/xpeers/composefs-c/build/tools/mkcomposefs", "usr/bin/mkcomposefs");
   // STANDIN
   initramfs.copyLibraries("/opt/xpeers/composefs-c/build/tools/mkcomposefs");
   initramfs.unlink("usr/bin/mkcomposefs");

@@ -1,0 +1,402 @@
+/**
+ * Reads a tar archive in one pass: chunks of any size in, events out. Every byte of the archive comes
+ * out in exactly one event, in order, so that what is read can be written again bit for bit.
+ *
+ * Known: V7, ustar, PAX with global headers, GNU long names and base-256 numbers, all sparse dialects,
+ * xattrs of star and libarchive. Refused are archives that readers disagree on: content behind what
+ * has none, headers behind a block of zeros, two long names for one entry.
+ *
+ * Not done here: names are not judged (`..` is a name), content is not kept, compression is not known.
+ */
+
+import type { ByteString } from "../bytes/byte-string.ts";
+import { TarError } from "../errors.ts";
+import { assembleEntry } from "./entry.ts";
+import type { TarEntry, Trouble } from "./entry.ts";
+import { TAR_BLOCKSIZE, TYPEFLAG, tarPadding } from "./format.ts";
+import { decodeHeader, isZeroBlock, untilNul } from "./header.ts";
+import type { TarHeader } from "./header.ts";
+import { DEFAULT_TAR_LIMITS } from "./limits.ts";
+import type { TarLimits } from "./limits.ts";
+import { parsePaxNumber, parsePaxRecords } from "./pax.ts";
+import type { PaxRecord } from "./pax.ts";
+import {
+  PaxMapText,
+  SparseMapBuilder,
+  readOldGnuExtension,
+  readOldGnuHeader,
+  readPaxMap,
+} from "./sparse.ts";
+import type { SparseSegment } from "./sparse.ts";
+
+/** What a {@link TarReader} reports. Bytes are views that are valid until the next event is asked for. */
+export type TarEvent =
+  /** Bytes that are not content: headers, extensions, sparse maps, padding, what follows the end. */
+  | { readonly kind: "raw"; readonly bytes: Uint8Array }
+  /** An entry begins; its headers have just gone by as `raw`. */
+  | { readonly kind: "entry"; readonly entry: TarEntry }
+  /** Content of the entry, to be put at `offset` of the file. Never empty. */
+  | { readonly kind: "data"; readonly bytes: Uint8Array; readonly offset: number }
+  /** All content of the entry has been reported; padding may follow as `raw`. */
+  | { readonly kind: "end-of-entry" };
+
+/** Options of {@link TarReader}. */
+export interface TarReaderOptions {
+  readonly limits?: Partial<TarLimits>;
+  /**
+   * What a PAX header for the whole archive (type `g`) does. POSIX and GNU tar: it applies to all that
+   * follows ("apply", unless told). Go, and so every container runtime, and composefs-rs: nothing.
+   */
+  readonly globalRecords?: "apply" | "ignore";
+}
+
+/** Between two events: all input is used up. */
+const MORE = undefined;
+type Step = TarEvent | typeof MORE;
+
+/** PAX records that decide where content ends: for the whole archive they can only be an attack. */
+const LOCAL_KEYS = /^(?:path|linkpath|size|GNU\.sparse\..*)$/;
+
+interface Pending {
+  records: readonly PaxRecord[] | undefined;
+  longName: ByteString | undefined;
+  longLink: ByteString | undefined;
+}
+
+/** Reads one archive. After an error it is of no further use. */
+export class TarReader {
+  readonly #limits: TarLimits;
+  readonly #appliesGlobal: boolean;
+  readonly #steps: Generator<Step, void>;
+  #input: Uint8Array = new Uint8Array(0);
+  #at = 0;
+  #isLast = false;
+  #isBusy = false;
+  /** Bytes of the archive in front of `#input`. */
+  #inputOffset = 0;
+  /** Offset of the header that is being read. */
+  #headerOffset = 0;
+  #rawSize = 0;
+  #entries = 0;
+  #globalRecords: readonly PaxRecord[] = [];
+  #canSkip = false;
+  #skips = false;
+
+  constructor(options: TarReaderOptions = {}) {
+    this.#limits = { ...DEFAULT_TAR_LIMITS, ...options.limits };
+    this.#appliesGlobal = options.globalRecords !== "ignore";
+    this.#steps = this.#archive();
+  }
+
+  /**
+   * Takes the next chunk and yields what it completes. All events must be taken before the next chunk
+   * is pushed; nothing is kept of the chunk after that. Throws TarError.
+   */
+  *push(chunk: Uint8Array): Generator<TarEvent, void> {
+    if (this.#isBusy) throw new TypeError("events of the last chunk were not all taken");
+    this.#isBusy = true;
+    this.#inputOffset += this.#input.length;
+    this.#input = chunk;
+    this.#at = 0;
+    for (let step = this.#steps.next(); step.done !== true; step = this.#steps.next()) {
+      if (step.value === MORE) break;
+      yield step.value;
+    }
+    this.#isBusy = false;
+  }
+
+  /** Says that no chunk follows, and yields the last events. Throws TarError when the archive is cut. */
+  *finish(): Generator<TarEvent, void> {
+    this.#isLast = true;
+    yield* this.push(new Uint8Array(0));
+  }
+
+  /**
+   * Says that the content of the entry just reported will not be pushed: it lies elsewhere, and the next
+   * byte pushed is the padding behind it. Only right after an `entry` event.
+   */
+  skipContent(): void {
+    if (!this.#canSkip) throw new TypeError("there is no entry whose content could be skipped");
+    this.#skips = true;
+  }
+
+  *#archive(): Generator<Step, void> {
+    const pending: Pending = { records: undefined, longName: undefined, longLink: undefined };
+    for (;;) {
+      this.#headerOffset = this.#inputOffset + this.#at;
+      const block = yield* this.#block("archive ends inside a header");
+      if (block === undefined || isZeroBlock(block)) {
+        if (isAnySet(pending)) throw this.#corrupt("extension header without an entry");
+        if (block !== undefined) yield* this.#end();
+        return;
+      }
+      const header = decodeHeader(block, this.#corrupt);
+      switch (header.typeflag) {
+        case TYPEFLAG.XGLTYPE:
+          this.#setGlobal(yield* this.#records(header));
+          break;
+        case TYPEFLAG.XHDTYPE:
+          this.#assertUnset(pending.records, "PAX headers");
+          pending.records = yield* this.#records(header);
+          break;
+        case TYPEFLAG.GNUTYPE_LONGNAME:
+          this.#assertUnset(pending.longName, "long names");
+          pending.longName = untilNul(yield* this.#extension(header));
+          break;
+        case TYPEFLAG.GNUTYPE_LONGLINK:
+          this.#assertUnset(pending.longLink, "long link targets");
+          pending.longLink = untilNul(yield* this.#extension(header));
+          break;
+        default:
+          yield* this.#entry(block, header, { ...pending });
+          pending.records = pending.longName = pending.longLink = undefined;
+      }
+    }
+  }
+
+  *#entry(block: Uint8Array, header: TarHeader, pending: Pending): Generator<Step, void> {
+    if (++this.#entries > this.#limits.entries) {
+      throw this.#overLimit(`more than ${this.#limits.entries} entries`);
+    }
+    const extensions = { globalRecords: this.#globalRecords, ...pending };
+    const assembled = assembleEntry(header, extensions, this.#limits, this.#trouble);
+    const sparse = yield* this.#sparse(block, header, pending.records ?? [], assembled);
+    const entry = sparse === undefined ? assembled : { ...assembled, ...sparse };
+    this.#canSkip = true;
+    yield { kind: "entry", entry };
+    this.#canSkip = false;
+    if (this.#skips) {
+      this.#skips = false;
+    } else if (entry.segments === undefined) {
+      yield* this.#content(0, entry.storedSize);
+    } else {
+      for (const { offset, size } of entry.segments) yield* this.#content(offset, size);
+    }
+    yield { kind: "end-of-entry" };
+    yield* this.#pass(tarPadding(entry.storedSize));
+  }
+
+  /** Reads the map of a sparse file, whichever dialect it is; `undefined` for any other entry. */
+  *#sparse(
+    block: Uint8Array,
+    header: TarHeader,
+    records: readonly PaxRecord[],
+    entry: TarEntry,
+  ): Generator<Step, { segments: SparseSegment[]; size: number; storedSize: number } | undefined> {
+    if (entry.kind !== "file") return undefined;
+    const limit = this.#limits.sparseSegments;
+    const map = new SparseMapBuilder(limit, () =>
+      this.#overLimit(`a sparse file of more than ${limit} pieces`),
+    );
+    let { storedSize } = entry;
+    let fileSize: number | undefined;
+    if (header.typeflag === TYPEFLAG.GNUTYPE_SPARSE) {
+      const first = readOldGnuHeader(block, map, this.#corrupt);
+      fileSize = first.fileSize;
+      for (let { goesOn } = first; goesOn;) {
+        goesOn = readOldGnuExtension(yield* this.#fullBlock(), map, this.#corrupt);
+      }
+    } else {
+      const described = this.#paxSparse(records, map);
+      if (described === undefined) return undefined;
+      fileSize = described.fileSize;
+      if (described.mapInContent) {
+        const text = new PaxMapText(map, this.#corrupt);
+        do {
+          storedSize -= TAR_BLOCKSIZE;
+          if (storedSize < 0) throw this.#corrupt("sparse map is larger than the content");
+        } while (text.push(yield* this.#fullBlock()));
+      }
+    }
+    fileSize ??= storedSize;
+    return {
+      segments: map.finish(fileSize, storedSize, this.#corrupt),
+      size: fileSize,
+      storedSize,
+    };
+  }
+
+  /** What the `GNU.sparse` records say; `undefined` when there are none. Their order counts in 0.0. */
+  #paxSparse(
+    records: readonly PaxRecord[],
+    map: SparseMapBuilder,
+  ): { fileSize: number | undefined; mapInContent: boolean } | undefined {
+    let fileSize: number | undefined;
+    let major: number | undefined;
+    let minor: number | undefined;
+    let offset: number | undefined;
+    let isSparse = false;
+    for (const { key, value } of records) {
+      if (!key.startsWith("GNU.sparse.")) continue;
+      isSparse = true;
+      const name = key.slice("GNU.sparse.".length);
+      if (name === "name") continue;
+      if (name === "map") {
+        readPaxMap(value, map, this.#corrupt);
+        continue;
+      }
+      const number = parsePaxNumber(value);
+      if (number === undefined) throw this.#corrupt(`PAX record "${key}" is not a number`);
+      if (name === "major") major = number;
+      else if (name === "minor") minor = number;
+      else if (name === "size" || name === "realsize") fileSize = number;
+      else if (name === "offset") offset = number;
+      else if (name === "numbytes") {
+        if (offset === undefined) throw this.#corrupt("sparse map has a size without an offset");
+        map.add(offset, number);
+        offset = undefined;
+      }
+    }
+    if (!isSparse) return undefined;
+    const mapInContent = major === 1 && (minor ?? 0) === 0;
+    if (!mapInContent && (major ?? 0) !== 0) {
+      throw this.#trouble.unsupported(`sparse file of format ${major}.${minor ?? 0}`);
+    }
+    return { fileSize, mapInContent };
+  }
+
+  /** Reports `size` bytes of content that belong at `offset` of the file. */
+  *#content(offset: number, size: number): Generator<Step, void> {
+    for (let done = 0; done < size;) {
+      const bytes = this.#available(size - done);
+      if (bytes.length === 0) {
+        yield* this.#more("archive ends inside the content of a file");
+        continue;
+      }
+      yield { kind: "data", bytes, offset: offset + done };
+      done += bytes.length;
+    }
+  }
+
+  /** Reports the second block of zeros, and whatever follows it, as it is. */
+  *#end(): Generator<Step, void> {
+    const second = yield* this.#block("archive ends inside its last block");
+    if (second === undefined) return;
+    // GNU tar stops at one block of zeros, others go on: what is in the archive depends on the reader.
+    if (!isZeroBlock(second)) throw this.#corrupt("one block of zeros, and then more headers");
+    for (;;) {
+      const bytes = this.#available(Infinity);
+      if (bytes.length > 0) yield this.#raw(bytes);
+      else if (this.#isLast) return;
+      else yield MORE;
+    }
+  }
+
+  *#records(header: TarHeader): Generator<Step, PaxRecord[]> {
+    return parsePaxRecords(yield* this.#extension(header), this.#corrupt);
+  }
+
+  /** Returns the content of an extension header, in a buffer of its own. */
+  *#extension({ size }: TarHeader): Generator<Step, Uint8Array> {
+    if (size < 0) throw this.#corrupt("size is negative");
+    if (size > this.#limits.extensionSize) {
+      throw this.#overLimit(
+        `an extension header of ${size} bytes, more than ${this.#limits.extensionSize}`,
+      );
+    }
+    const content = new Uint8Array(size);
+    yield* this.#pass(size, content);
+    yield* this.#pass(tarPadding(size));
+    return content;
+  }
+
+  /** Reports `size` bytes as raw, and copies them to `copy`. */
+  *#pass(size: number, copy?: Uint8Array): Generator<Step, void> {
+    for (let done = 0; done < size;) {
+      const bytes = this.#available(size - done);
+      if (bytes.length === 0) {
+        yield* this.#more("archive ends inside an extension header or padding");
+        continue;
+      }
+      copy?.set(bytes, done);
+      yield this.#raw(bytes);
+      done += bytes.length;
+    }
+  }
+
+  *#fullBlock(): Generator<Step, Uint8Array> {
+    const reason = "archive ends inside a sparse map";
+    const block = yield* this.#block(reason);
+    if (block === undefined) throw this.#corrupt(reason);
+    return block;
+  }
+
+  /** Reports a block as raw and returns it; `undefined` where the archive ends in front of it. */
+  *#block(cutReason: string): Generator<Step, Uint8Array | undefined> {
+    let block = this.#available(TAR_BLOCKSIZE);
+    if (block.length < TAR_BLOCKSIZE) {
+      const whole = new Uint8Array(TAR_BLOCKSIZE);
+      let filled = 0;
+      for (; ; block = this.#available(TAR_BLOCKSIZE - filled)) {
+        whole.set(block, filled);
+        filled += block.length;
+        if (filled === TAR_BLOCKSIZE) break;
+        if (filled === 0 && this.#isLast) return undefined;
+        yield* this.#more(cutReason);
+      }
+      block = whole;
+    }
+    yield this.#raw(block);
+    return block;
+  }
+
+  #available(most: number): Uint8Array {
+    const bytes = this.#input.subarray(this.#at, Math.min(this.#at + most, this.#input.length));
+    this.#at += bytes.length;
+    return bytes;
+  }
+
+  *#more(cutReason: string): Generator<Step, void> {
+    if (this.#isLast) throw this.#corrupt(cutReason);
+    yield MORE;
+  }
+
+  #raw(bytes: Uint8Array): TarEvent {
+    this.#rawSize += bytes.length;
+    if (this.#rawSize > this.#limits.rawSize) {
+      throw this.#overLimit(`more than ${this.#limits.rawSize} bytes that are not content`);
+    }
+    return { kind: "raw", bytes };
+  }
+
+  #setGlobal(records: readonly PaxRecord[]): void {
+    if (!this.#appliesGlobal) return;
+    for (const { key } of records) {
+      if (LOCAL_KEYS.test(key)) throw this.#corrupt(`PAX record "${key}" for the whole archive`);
+    }
+    const merged = new Map([...this.#globalRecords, ...records].map((each) => [each.key, each]));
+    let size = 0;
+    for (const { key, value } of merged.values()) size += key.length + value.length;
+    if (size > this.#limits.extensionSize) {
+      throw this.#overLimit(
+        `PAX records for the whole archive of more than ${this.#limits.extensionSize} bytes`,
+      );
+    }
+    this.#globalRecords = [...merged.values()];
+  }
+
+  #assertUnset(value: unknown, what: string): void {
+    if (value !== undefined) throw this.#corrupt(`two ${what} for one entry`);
+  }
+
+  readonly #corrupt = (reason: string): TarError =>
+    new TarError("corrupt-tar", this.#headerOffset, reason);
+
+  readonly #overLimit = (reason: string): TarError =>
+    new TarError(
+      "tar-limit",
+      this.#headerOffset,
+      reason,
+      "raise the limit if you trust the archive",
+    );
+
+  readonly #trouble: Trouble = {
+    corrupt: this.#corrupt,
+    overLimit: this.#overLimit,
+    unsupported: (reason) => new TarError("unsupported-tar", this.#headerOffset, reason),
+  };
+}
+
+function isAnySet({ records, longName, longLink }: Pending): boolean {
+  return records !== undefined || longName !== undefined || longLink !== undefined;
+}
