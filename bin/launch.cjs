@@ -10,20 +10,16 @@ module.exports = function launch(program) {
     fail(program, "needs Node.js " + OLDEST.join(".") + " or newer, this is " + process.version);
     return;
   }
-  // Node 22 and newer keep compiled code between runs; where the cache cannot be written it is off.
-  var enableCompileCache = require("node:module").enableCompileCache;
+  // Node 22 and newer keep compiled code between runs; where they cannot, it is just not kept.
+  var enableCompileCache = require("module").enableCompileCache;
   if (enableCompileCache) enableCompileCache();
-  var main = require("node:path").join(__dirname, "../dist/cli/main.js");
-  if (!require("node:fs").existsSync(main)) {
-    fail(
-      program,
-      "is not built yet: run `npm run build` in " + require("node:path").dirname(__dirname),
-    );
+  var path = require("path");
+  var bundle = path.join(__dirname, "../dist/cli/programs", program + ".cjs");
+  if (!require("fs").existsSync(bundle)) {
+    fail(program, "is not built yet: run `npm run build` in " + path.dirname(__dirname));
     return;
   }
-  import(require("node:url").pathToFileURL(main).href).then(function (module) {
-    return module.main(program);
-  });
+  require(bundle);
 };
 
 function fail(program, reason) {

@@ -17,15 +17,11 @@ export function prepareCheckout() {
     console.log("Installing what package-lock.json lists …");
     step("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
   }
-  step(process.execPath, [
-    join(CHECKOUT, "node_modules/typescript/bin/tsc"),
-    "-p",
-    "tsconfig.build.json",
-  ]);
+  step("npm", ["run", "--silent", "build"]);
 }
 
 /**
- * Runs a main function: a LauncherError becomes one line and status 1.
+ * Runs a main function: a LauncherError, or an error of the library, becomes one line and status 1.
  *
  * @param {() => Promise<number> | number} main Returns the exit status.
  */
@@ -33,10 +29,21 @@ export async function launch(main) {
   try {
     process.exitCode = await main();
   } catch (error) {
-    if (!(error instanceof LauncherError)) throw error;
+    if (!(error instanceof LauncherError) && !isOfLibrary(error)) throw error;
     console.error(error.message);
+    if ("hint" in error && typeof error.hint === "string") console.error(`hint: ${error.hint}`);
     process.exitCode = 1;
   }
+}
+
+/**
+ * Whether the library threw it on purpose. The library is not loaded here: it may not be built yet.
+ *
+ * @param {unknown} error
+ * @returns {error is Error}
+ */
+function isOfLibrary(error) {
+  return error instanceof Error && "code" in error && "hint" in error;
 }
 
 /** Says so at once where Node is too old: what would fail later fails unclearly. */

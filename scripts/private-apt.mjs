@@ -198,10 +198,11 @@ function openPrivateApt({ directory, suites, installed = "nothing", types = "deb
 function machinesMirror() {
   const args = ["indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"];
   const lines = execFileSync("apt-get", args, { encoding: "utf8" }).split("\n");
-  const mirror = lines.find((line) => line.startsWith("Debian "));
-  if (mirror === undefined)
-    throw new Error("apt has no Debian mirror configured, or no lists of it");
-  return mirror.slice("Debian ".length);
+  // Before the machine's first `apt-get update` there are no labels; the first source is the main one.
+  const mirror = (lines.find((line) => line.startsWith("Debian ")) ?? lines[0])?.split(" ").at(-1);
+  if (mirror === undefined || mirror === "")
+    throw new Error("apt has no package source configured");
+  return mirror;
 }
 
 /** How to download: through the proxy that the machine's apt needs, with signatures checked as ever. */

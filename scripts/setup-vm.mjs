@@ -53,6 +53,7 @@ const TOOLS = {
     ...[
       "btrfs-progs",
       "busybox-static",
+      "fsverity",
       "cpio",
       "dosfstools",
       "e2fsprogs",

@@ -28,6 +28,10 @@ const MASKED = [
   ...[
     "sys-kernel-debug.mount",
     "sys-kernel-tracing.mount",
+    "tmp.mount",
+    "run-lock.mount",
+    "getty-static.service",
+    "systemd-remount-fs.service",
     "getty@tty1.service",
     "serial-getty@.service",
   ],
@@ -48,11 +52,10 @@ const MASKED = [
   ...["modprobe@drm.service", "modprobe@efi_pstore.service", "modprobe@fuse.service"],
 ];
 
-/** `StandardOutput=tty` and not the agent's own redirection alone: systemd then leaves the port to it. */
 const AGENT_UNIT = `[Unit]
 Description=Runs commands for the test on the second serial port
 DefaultDependencies=no
-After=local-fs.target systemd-remount-fs.service
+After=local-fs.target
 
 [Service]
 ExecStart=/usr/local/lib/vm-agent

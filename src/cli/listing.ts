@@ -21,16 +21,18 @@ const TYPE_LETTER: Readonly<Record<NodeKind, string>> = {
 
 /** The mode as `ls` shows it: `-rwsr-xr-t`. `mode` is 0 to 0o7777. */
 export function formatMode(kind: NodeKind, mode: number): string {
-  const triplet = (bits: number, special: boolean, letter: string) =>
-    (bits & 4 ? "r" : "-") +
-    (bits & 2 ? "w" : "-") +
-    (special ? (bits & 1 ? letter : letter.toUpperCase()) : bits & 1 ? "x" : "-");
   return (
     TYPE_LETTER[kind] +
-    triplet(mode >> 6, (mode & 0o4000) !== 0, "s") +
-    triplet(mode >> 3, (mode & 0o2000) !== 0, "s") +
-    triplet(mode, (mode & 0o1000) !== 0, "t")
+    permissions(mode >> 6, (mode & 0o4000) !== 0, "s") +
+    permissions(mode >> 3, (mode & 0o2000) !== 0, "s") +
+    permissions(mode, (mode & 0o1000) !== 0, "t")
   );
+}
+
+/** Three letters for the lowest three bits; `special` shows in the place of execution. */
+function permissions(bits: number, special: boolean, letter: string): string {
+  const execute = special ? (bits & 1 ? letter : letter.toUpperCase()) : bits & 1 ? "x" : "-";
+  return (bits & 4 ? "r" : "-") + (bits & 2 ? "w" : "-") + execute;
 }
 
 /** The time in UTC to the minute: `2026-11-21 09:04`; seconds where the calendar ends. */
@@ -52,20 +54,22 @@ export interface ListedEntry extends WalkEntry {
 }
 
 /**
- * The entries of a tree, or of the part of it at `below`. Returns nothing where there is no such
- * path.
+ * The entries of a tree, or of the part of it at `below`; none where there is no such path. Can be
+ * iterated more than once, and keeps nothing in between: a listing can be as long as it likes.
  */
-export function listedEntries(root: Directory, below?: ByteString): ListedEntry[] | undefined {
+export function listEntries(root: Directory, below?: ByteString): Iterable<ListedEntry> {
   const wanted = below === undefined ? "/" : normalizePath(below);
   const inside = wanted === "/" ? "/" : `${wanted}/`;
   const links = linkTargetPaths(root);
-  const entries: ListedEntry[] = [];
-  for (const entry of walkTree(root)) {
-    if (entry.path !== wanted && !entry.path.startsWith(inside)) continue;
-    const linkOf = entry.node.kind === "hardlink" ? links.get(entry.node.target) : undefined;
-    entries.push({ ...entry, linkOf });
-  }
-  return entries.length === 0 ? undefined : entries;
+  return {
+    *[Symbol.iterator]() {
+      for (const { path, name, node } of walkTree(root)) {
+        if (path !== wanted && !path.startsWith(inside)) continue;
+        const linkOf = node.kind === "hardlink" ? links.get(node.target) : undefined;
+        yield { path, name, node, linkOf };
+      }
+    },
+  };
 }
 
 /** Absolute, without doubled or trailing slashes. */
@@ -75,28 +79,30 @@ function normalizePath(path: ByteString): string {
 }
 
 /** The lines of a listing, without line ends; columns are as wide as their widest entry. */
-export function* formatListing(entries: readonly ListedEntry[]): Generator<string> {
-  const rows = entries.map((entry) => columnsOf(entry));
+export function* formatListing(entries: Iterable<ListedEntry>): Generator<string> {
   const widths = [0, 0, 0, 0];
-  for (const row of rows) {
-    row.numbers.forEach((text, i) => (widths[i] = Math.max(widths[i]!, text.length)));
+  for (const { node } of entries) {
+    numberColumns(resolveLink(node)).forEach((text, i) => {
+      if (text.length > widths[i]!) widths[i] = text.length;
+    });
   }
-  for (const row of rows) {
-    const numbers = row.numbers.map((text, i) => text.padStart(widths[i]!));
-    yield [row.mode, ...numbers, row.time, row.name].join(" ");
+  for (const { path, node: entry, linkOf } of entries) {
+    const node = resolveLink(entry);
+    const { mode, mtime } = node.stat;
+    const numbers = numberColumns(node).map((text, i) => text.padStart(widths[i]!));
+    const name = displayText(path) + tail(node, linkOf);
+    yield `${formatMode(node.kind, mode)} ${numbers.join(" ")} ${formatTime(mtime)} ${name}`;
   }
 }
 
-function columnsOf(entry: ListedEntry) {
-  const node = resolveLink(entry.node);
-  const { stat } = node;
-  const nlink = node.kind === "directory" ? (node.recorded?.nlink ?? 1) : node.nlink;
-  return {
-    mode: formatMode(node.kind, stat.mode),
-    numbers: [`${nlink}`, `${stat.uid}`, `${stat.gid}`, sizeColumn(node)],
-    time: formatTime(stat.mtime),
-    name: displayText(entry.path) + tail(node, entry.linkOf),
-  };
+/** Link count, owner, group, size or device number. */
+function numberColumns(node: Directory | Leaf): string[] {
+  return [`${nlinkOf(node)}`, `${node.stat.uid}`, `${node.stat.gid}`, sizeColumn(node)];
+}
+
+/** The recorded link count; a tree that was never an image has none for directories. */
+function nlinkOf(node: Directory | Leaf): number {
+  return node.kind === "directory" ? (node.recorded?.nlink ?? 1) : node.nlink;
 }
 
 function sizeColumn(node: Directory | Leaf): string {
@@ -131,12 +137,11 @@ function tail(node: Directory | Leaf, linkOf: ByteString | undefined): string {
 export function jsonEntry(entry: ListedEntry): Record<string, unknown> {
   const node = resolveLink(entry.node);
   const { mode, uid, gid, mtime, xattrs } = node.stat;
-  const nlink = node.kind === "directory" ? (node.recorded?.nlink ?? 1) : node.nlink;
   const json: Record<string, unknown> = {
     path: displayText(entry.path),
     type: node.kind,
     mode,
-    nlink,
+    nlink: nlinkOf(node),
     uid,
     gid,
     size: sizeOf(node),

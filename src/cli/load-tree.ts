@@ -6,10 +6,13 @@ import { closeSync, openSync, readSync } from "node:fs";
 
 import { displayText } from "../core/bytes/byte-string.ts";
 import type { ByteString } from "../core/bytes/byte-string.ts";
+import { formatDumpEntries } from "../core/dump/format.ts";
 import { DumpParser } from "../core/dump/read.ts";
 import type { DumpOptions } from "../core/dump/read.ts";
 import { openImage } from "../core/erofs/reader.ts";
 import { readTree } from "../core/erofs/read-tree.ts";
+import { walkImage } from "../core/erofs/walk-image.ts";
+import type { ImageEntry } from "../core/erofs/walk-image.ts";
 import type { FormatVersion } from "../core/erofs/version.ts";
 import { ComposefsError } from "../core/errors.ts";
 import type { Directory } from "../core/tree/node.ts";
@@ -33,6 +36,27 @@ export function readImageFile(path: ByteString, filter: readonly ByteString[] = 
     const toplevel = filter.length === 0 ? {} : { toplevel: new Set(filter) };
     return { root: readTree(image, toplevel), version: image.header.version };
   });
+}
+
+/**
+ * Hands the entries of an image to `use`, one after the other, without a tree of them in memory; with
+ * names, only those entries of its root directory.
+ */
+export function walkImageFile<T>(
+  path: ByteString,
+  filter: readonly ByteString[],
+  use: (entries: Iterable<ImageEntry>) => T,
+): T {
+  return withImageFile(path, (source) => {
+    const image = openImage(source);
+    const options = filter.length === 0 ? {} : { toplevel: new Set(filter) };
+    return image.wholly(() => use(walkImage(image, options)));
+  });
+}
+
+/** The dump of an image in pieces. All of it is there before the first is out: a broken image has none. */
+export function dumpOfImageFile(path: ByteString, filter: readonly ByteString[]): Uint8Array[] {
+  return walkImageFile(path, filter, (entries) => [...formatDumpEntries(entries)]);
 }
 
 /** Opens an image for as long as `use` runs; errors of the image name the file. */

@@ -1,61 +1,43 @@
 /**
- * The way into all commands, and the only way out: nothing else ends the process.
+ * The way into all programs, and the only way out: nothing else ends the process.
  */
 
-import { BrokenPipe } from "./output.ts";
 import { processIo } from "./io.ts";
 import type { Io } from "./io.ts";
-import { VERSION } from "./version.ts";
+import { BrokenPipe } from "./output.ts";
+import { versionLine } from "./version.ts";
 
-/** The programs of the package. */
-export type ProgramName =
-  | "composefs"
-  | "composefs-dump"
-  | "composefs-info"
-  | "mkcomposefs"
-  | "mount.composefs";
-
-/** What each program's module offers: takes the arguments, returns the exit status. */
-interface ProgramModule {
+/** What a program's module offers: takes the arguments as byte strings, returns the exit status. */
+export interface ProgramModule {
   run(args: readonly string[], io: Io): number | Promise<number>;
 }
 
-// Each program loads only what it uses: a command starts in the time of an empty script.
-const PROGRAMS: Readonly<Record<ProgramName, () => Promise<ProgramModule>>> = {
-  composefs: () => import("./umbrella.ts"),
-  "composefs-dump": () => import("./drop-ins/composefs-dump.ts"),
-  "composefs-info": () => import("./drop-ins/composefs-info.ts"),
-  mkcomposefs: () => import("./drop-ins/mkcomposefs.ts"),
-  "mount.composefs": () => import("./drop-ins/mount-composefs.ts"),
-};
-
-/** Runs a program with the arguments of this process, and ends the process. */
-export async function main(program: ProgramName): Promise<never> {
-  process.exit(await runProgram(program, processIo()));
+/**
+ * Runs a program with the arguments of this process, and ends the process. `load` is called only when
+ * the program has something to do, so that an answer to `--version` costs no more than an empty script.
+ */
+export async function main(program: string, load: () => Promise<ProgramModule>): Promise<never> {
+  const io = processIo();
+  let status: number;
+  try {
+    status = await runOrReport(program, load, io);
+  } catch (error) {
+    if (!(error instanceof BrokenPipe)) throw error;
+    status = dieOfBrokenPipe();
+  }
+  // oxlint-disable-next-line unicorn/no-process-exit -- the one place that ends the process
+  process.exit(status);
 }
 
-async function runProgram(program: ProgramName, io: Io): Promise<number> {
+async function runOrReport(
+  program: string,
+  load: () => Promise<ProgramModule>,
+  io: Io,
+): Promise<number> {
   try {
-    const status = await runOrFail(program, io);
+    const status = await run(program, load, io);
     io.out.flush();
     io.err.flush();
-    return status;
-  } catch (error) {
-    if (error instanceof BrokenPipe) return dieOfBrokenPipe();
-    throw error;
-  }
-}
-
-async function runOrFail(program: ProgramName, io: Io): Promise<number> {
-  if (process.argv.length === 3 && process.argv[2] === "--version") {
-    io.out.text(`${program} (composefs for Node.js) ${VERSION}\n`);
-    return 0;
-  }
-  try {
-    const { rawArguments } = await import("../floor/argv.ts");
-    const { run } = await PROGRAMS[program]();
-    const status = await run(rawArguments(), io);
-    io.out.flush();
     return status;
   } catch (error) {
     if (error instanceof BrokenPipe) throw error;
@@ -64,11 +46,20 @@ async function runOrFail(program: ProgramName, io: Io): Promise<number> {
   }
 }
 
+async function run(program: string, load: () => Promise<ProgramModule>, io: Io): Promise<number> {
+  if (process.argv.length === 3 && process.argv[2] === "--version") {
+    io.out.text(versionLine(program));
+    return 0;
+  }
+  const { rawArguments } = await import("../floor/argv.ts");
+  const module = await load();
+  return module.run(rawArguments(), io);
+}
+
 /** Ends as a C program would when nobody reads its output: silently, by SIGPIPE. */
 function dieOfBrokenPipe(): number {
   // Node ignores SIGPIPE; adding and removing a listener restores what the signal does by default.
-  const ignore = () => {};
-  process.on("SIGPIPE", ignore).off("SIGPIPE", ignore);
+  process.on("SIGPIPE", dieOfBrokenPipe).off("SIGPIPE", dieOfBrokenPipe);
   process.kill(process.pid, "SIGPIPE");
   return 141; // what a shell shows for SIGPIPE, should it be blocked
 }

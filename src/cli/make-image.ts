@@ -15,7 +15,7 @@ import { readDumpFile } from "./load-tree.ts";
 import type { ProgressEvent } from "./progress.ts";
 
 /** How a directory is scanned; see `ScanOptions` of room sources. */
-export interface ScanRequest {
+interface ScanRequest {
   readonly useEpoch: boolean;
   readonly skipDevices: boolean;
   readonly skipXattrs: boolean;
@@ -64,7 +64,7 @@ export interface BuiltImage {
 /** Makes the image. Throws `invalid-tree` and `image-too-large`. */
 export function buildImage(root: Directory, range: VersionRange): BuiltImage {
   const tree = validateTree(root);
-  const version = "version" in range ? range.version : chooseFormatVersion(root, range);
+  const version = "version" in range ? range.version : chooseFormatVersion(tree, range);
   return { bytes: writeImage(tree, { version }), version };
 }
 

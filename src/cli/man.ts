@@ -4,14 +4,13 @@
 
 import { formatOption, formatSynopsis, optionsWithHelp } from "./spec.ts";
 import type { CommandSpec, Example, OptionSpec, ProgramSpec, Section } from "./spec.ts";
+import { VERSION, VERSION_DATE } from "./version.ts";
 
-/** The man page of a program. `version` goes into its footer; there is no date, so that it stays. */
-export function formatManPage(program: ProgramSpec, version: string): string {
+/** The man page of a program. */
+export function formatManPage(program: ProgramSpec): string {
   const lines = [
     `.\\" Written by \`npm run man\` from src/cli/table: do not edit.`,
-    `.TH ${program.name.toUpperCase()} ${program.manual} "" "composefs ${version}" "${
-      program.manual === 8 ? "System Administration" : "User Commands"
-    }"`,
+    `.TH ${program.name.toUpperCase()} ${program.manual} ${VERSION_DATE} "composefs ${VERSION}"`,
     ".SH NAME",
     `${escape(program.name)} \\- ${escape(program.brief)}`,
     ".SH SYNOPSIS",
@@ -32,8 +31,8 @@ export function formatManPage(program: ProgramSpec, version: string): string {
   if (program.environment !== undefined) {
     lines.push(".SH ENVIRONMENT", ...terms(program.environment));
   }
-  lines.push(".SH EXAMPLES", ...program.examples.flatMap(exampleEntry));
-  lines.push(".SH SEE ALSO", `${program.seeAlso.map(pageReference).join(",\n")}`);
+  lines.push(".SH EXAMPLES", ...program.examples.flatMap(exampleEntry).slice(1));
+  lines.push(".SH SEE ALSO", program.seeAlso.map(pageReference).join(",\n"));
   return `${lines.join("\n")}\n`;
 }
 
@@ -58,6 +57,7 @@ function optionEntry(option: OptionSpec): string[] {
   return [".TP", `\\fB${escape(formatOption(option))}\\fP`, `${escape(option.brief)}.`, ...details];
 }
 
+/** Begins with a paragraph macro, which the first one after a heading does without. */
 function exampleEntry(example: Example): string[] {
   return [
     ".PP",
@@ -88,7 +88,14 @@ function pageReference(page: string): string {
   return `\\fB${escape(page.replace(/\(.*/, ""))}\\fP${page.replace(/^[^(]*/, "")}`;
 }
 
-/** Keeps roff from reading a backslash, a leading dot or quote, or a minus as its own. */
+/**
+ * Keeps roff from reading a backslash, a minus, a leading dot or quote as its own; what stands between
+ * backticks becomes bold.
+ */
 function escape(text: string): string {
-  return text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replace(/^[.']/gm, "\\&$&");
+  return text
+    .replaceAll("\\", "\\e")
+    .replaceAll("-", "\\-")
+    .replace(/^[.']/, "\\&$&")
+    .replace(/`([^`]+)`/g, "\\fB$1\\fP");
 }

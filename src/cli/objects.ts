@@ -5,13 +5,12 @@
 import { closeSync, openSync, statSync } from "node:fs";
 
 import type { ByteString } from "../core/bytes/byte-string.ts";
-import type { Directory } from "../core/tree/node.ts";
-import { walkTree } from "../core/tree/walk.ts";
+import type { ImageEntry } from "../core/erofs/walk-image.ts";
 import { cannotOpen } from "./load-tree.ts";
 
-/** Adds the paths of all backing files of a tree to `objects`, as the image has them. */
-export function collectObjects(root: Directory, objects: Set<ByteString>): void {
-  for (const { node } of walkTree(root)) {
+/** Adds the paths of all backing files of an image's entries to `objects`, as the image has them. */
+export function collectObjects(entries: Iterable<ImageEntry>, objects: Set<ByteString>): void {
+  for (const { node } of entries) {
     if (node.kind !== "file" || node.content.kind !== "external") continue;
     if (node.content.path !== undefined) objects.add(node.content.path);
   }

@@ -10,6 +10,8 @@ import { isatty } from "node:tty";
 import { styleText } from "node:util";
 
 import type { ByteString } from "../core/bytes/byte-string.ts";
+import { ComposefsError } from "../core/errors.ts";
+import { reasonOf } from "./reason.ts";
 
 /** Thrown when nobody reads standard output any more. */
 export class BrokenPipe extends Error {
@@ -80,7 +82,17 @@ export class Output {
 export function openOutput(fd: number, env: NodeJS.ProcessEnv): Output {
   const isTerminal = isatty(fd);
   const colours = isTerminal && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
-  return new Output((chunk) => writeAll(fd, chunk), { isTerminal, colours });
+  const sink = (chunk: Uint8Array) => {
+    try {
+      writeAll(fd, chunk);
+    } catch (error) {
+      if (error instanceof BrokenPipe) throw error;
+      const name = fd === 1 ? "standard output" : "standard error";
+      const message = `Cannot write to ${name}: ${reasonOf(error)}`;
+      throw new ComposefsError("output-failed", message, { cause: error });
+    }
+  };
+  return new Output(sink, { isTerminal, colours });
 }
 
 /** Writes all of `chunk` to a descriptor. Throws {@link BrokenPipe}, or the error of the system. */

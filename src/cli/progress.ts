@@ -122,7 +122,7 @@ export function openProgress(
   output: Output,
   mode: ProgressMode,
   now: () => number = () => performance.now(),
-  columns: () => number = () => 80,
+  columns: () => number = () => process.stderr.columns ?? 80,
 ): Progress {
   if (mode === "none") return { update: () => {}, close: () => {} };
   const kind = mode !== "auto" ? mode : output.isTerminal ? "terminal" : "plain";
@@ -181,8 +181,11 @@ export function formatSize(bytes: number): string {
 /** A duration in the two largest units: `1 h 02 min`, `3 min 20 s`, `5 s`. */
 export function formatDuration(seconds: number): string {
   const whole = Math.ceil(seconds);
-  const two = (value: number) => String(value).padStart(2, "0");
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
   return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, "0");
 }

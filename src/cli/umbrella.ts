@@ -11,10 +11,9 @@ import { ComposefsError } from "../core/errors.ts";
 import { formatHelp, formatUse } from "./help.ts";
 import { Invocation } from "./invocation.ts";
 import type { Io } from "./io.ts";
-import { HELP_OPTION, VERSION_OPTION } from "./spec.ts";
 import type { CommandSpec, OptionSpec, ProgramSpec } from "./spec.ts";
 import { COMPOSEFS } from "./table/composefs.ts";
-import { VERSION } from "./version.ts";
+import { versionLine } from "./version.ts";
 
 /** What a command's module offers. */
 interface CommandModule {
@@ -40,7 +39,10 @@ export const COMMAND_MODULES: Readonly<Record<string, () => Promise<CommandModul
 /** Runs the command line. Values and operands are byte strings; commander passes them on untouched. */
 export async function run(args: readonly string[], io: Io): Promise<number> {
   let status = 0;
-  const root = newCommand(COMPOSEFS, COMPOSEFS.name, io).version(VERSION, "--version");
+  const root = newCommand(COMPOSEFS, COMPOSEFS.name, io).version(
+    versionLine(COMPOSEFS.name).trimEnd(),
+    "--version",
+  );
   root.helpOption("-h, --help").usage(" ");
   for (const spec of COMPOSEFS.commands) {
     const title = `${COMPOSEFS.name} ${spec.name}`;
@@ -51,8 +53,8 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
       command.argument(operand.optional ? `[${name}]` : `<${name}>`);
     }
     command.action(async () => {
-      const { run: runCommand } = await COMMAND_MODULES[spec.name]!();
-      status = await runCommand(invocationOf(spec, command), io);
+      const module = await COMMAND_MODULES[spec.name]!();
+      status = await module.run(invocationOf(spec, command), io);
     });
     root.addCommand(command);
   }

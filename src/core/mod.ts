@@ -24,3 +24,8 @@ export * from "./splitstream/mod.ts";
 export * from "./tar/mod.ts";
 export { chooseFormatVersion, writeImage } from "./erofs/writer.ts";
 export type { WriteImageOptions } from "./erofs/writer.ts";
+export { ErofsImage, isDirectory, isFile, isSymlink, openImage } from "./erofs/reader.ts";
+export type { RawXattr } from "./erofs/reader.ts";
+export type { DirectoryInode, ErofsInode, FileInode, Nid, SymlinkInode } from "./erofs/inode.ts";
+export type { DirectoryEntry } from "./erofs/dirent.ts";
+export { readTree } from "./erofs/read-tree.ts";

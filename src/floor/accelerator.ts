@@ -70,19 +70,21 @@ function load(): Accelerator | undefined {
   const run = library.func(
     "int block_hash(uint32_t path, const void *blocks, size_t count, size_t block_size, void *out)",
   );
-  const find = (algorithm: "sha256" | "sha512", path: AcceleratorPath): Path =>
-    PATHS.find((one) => one.algorithm === algorithm && one.path === path)!;
   return {
     paths: (algorithm) =>
       PATHS.filter((one) => one.algorithm === algorithm && ((usable >> one.number) & 1) === 1).map(
         (one) => one.path,
       ),
-    lanes: (algorithm, path) => find(algorithm, path).lanes,
+    lanes: (algorithm, path) => findPath(algorithm, path).lanes,
     hashBlocks(algorithm, path) {
-      const { number } = find(algorithm, path);
+      const { number } = findPath(algorithm, path);
       return (blocks, count, blockSize, out) => {
         run(number, blocks, count, blockSize, out);
       };
     },
   };
+}
+
+function findPath(algorithm: "sha256" | "sha512", path: AcceleratorPath): Path {
+  return PATHS.find((one) => one.algorithm === algorithm && one.path === path)!;
 }

@@ -241,6 +241,16 @@ export function syncfs(fd: Fd): void {
   check("syncfs", libc.syncfs(fd));
 }
 
+/** As {@link syncfs}, while this thread goes on. */
+export function syncfsInBackground(fd: Fd): Promise<void> {
+  return new Promise((resolve, reject) => {
+    libc.syncfs.async(fd, (_: unknown, result: number) => {
+      if (result === 0) resolve();
+      else reject(new SyscallError("syncfs", lastErrno()));
+    });
+  });
+}
+
 /** Sets permission bits, whatever the umask. */
 export function fchmod(fd: Fd, mode: number): void {
   check("chmod", libc.fchmod(fd, mode));

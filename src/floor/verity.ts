@@ -90,7 +90,7 @@ export function measureVerity(
 export function cloneFile(from: Fd, to: Fd): boolean {
   if (ioctlFd(to, FICLONE, from) === 0) return true;
   const errno = lastErrno();
-  const cannot = ["EXDEV", "EINVAL", "EPERM", "ETXTBSY", "ENOSYS", "EBADF", "EISDIR"];
+  const cannot = ["EXDEV", "EINVAL", "EPERM", "ETXTBSY", "ENOSYS"];
   if (isUnsupported(errno) || cannot.some((name) => ERRNO[name] === errno)) return false;
   throw new SyscallError("reflink", errno);
 }

@@ -28,6 +28,7 @@ import { mountImage } from "./image-mount.ts";
 import type { ImageMount } from "./image-mount.ts";
 import { KERNEL } from "./kernel.ts";
 import type { MountKernel } from "./kernel.ts";
+import { MountError } from "./mount-error.ts";
 import { mountOverlay } from "./overlay-mount.ts";
 import { describeImage, planMount } from "./plan.ts";
 import type { MountPlan, MountRequest, MountStep } from "./plan.ts";
@@ -160,28 +161,23 @@ class MountRun {
     return fd;
   }
 
-  #failure(reason: string, hint?: string): ComposefsError {
-    const message = `Cannot mount ${describeMount(this.#plan)}: ${reason}`;
-    return new ComposefsError("mount-failed", message, hint === undefined ? {} : { hint });
+  #failure(reason: string, hint?: string): MountError {
+    return new MountError(describeMount(this.#plan), reason, { hint });
   }
 }
 
-function mountFailed(plan: MountPlan, cause: SyscallError): ComposefsError {
+function mountFailed(plan: MountPlan, cause: SyscallError): MountError {
   const call = `${cause.syscall}${cause.subject === "" ? "" : ` "${cause.subject}"`}`;
   const words =
     cause instanceof FsContextError && cause.kernelMessages.length > 0
       ? cause.kernelMessages.join("; ")
       : describeErrno(cause.errno);
-  const hint = hintFor(cause);
-  return new ComposefsError(
-    "mount-failed",
-    `Cannot mount ${describeMount(plan)}: ${words} (${call}: ${cause.errnoName})`,
-    hint === undefined ? { cause } : { cause, hint },
-  );
+  const reason = `${words} (${call}: ${cause.errnoName})`;
+  return new MountError(describeMount(plan), reason, { cause, hint: hintFor(cause) });
 }
 
 function describeMount(plan: MountPlan): string {
-  return `${describeImage(plan.image)} on "${displayText(plan.target)}"`;
+  return `mount ${describeImage(plan.image)} on "${displayText(plan.target)}"`;
 }
 
 function hintFor(cause: SyscallError): string | undefined {

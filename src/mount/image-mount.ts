@@ -21,8 +21,8 @@ import { makePrivateDirectory } from "../floor/private-directory.ts";
 import { Cleanup } from "./cleanup.ts";
 import type { MountKernel } from "./kernel.ts";
 
-/** C composefs makes its directories under the same name. */
-const PRIVATE_DIRECTORY_PREFIX = "/tmp/.composefs.";
+/** As C composefs names them; the process ID tells whose it was, should we be killed meanwhile. */
+const PRIVATE_DIRECTORY_PREFIX = `/tmp/.composefs.${process.pid}.`;
 
 /** How an image is to be mounted. */
 export interface ImageMountOptions {

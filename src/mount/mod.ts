@@ -5,6 +5,7 @@
 export { executeMount, mountComposefs } from "./execute.ts";
 export { KERNEL } from "./kernel.ts";
 export type { MountKernel } from "./kernel.ts";
+export { MountError } from "./mount-error.ts";
 export { MountOptionsError, parseMountOptions } from "./options.ts";
 export type { MountOptions, VerityMode } from "./options.ts";
 export { describeStep, planMount } from "./plan.ts";

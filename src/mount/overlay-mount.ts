@@ -21,7 +21,7 @@ import type { ByteString } from "../core/bytes/byte-string.ts";
 import { ERRNO, SyscallError, isErrno } from "../floor/errors.ts";
 import { AT_FDCWD, O_DIRECTORY, O_PATH, close, openat } from "../floor/file.ts";
 import type { Fd } from "../floor/file.ts";
-import { MOUNT_ATTR_RDONLY, MS_RDONLY, MS_SILENT } from "../floor/mount.ts";
+import { FSCONFIG_STRING_MAX, MOUNT_ATTR_RDONLY, MS_RDONLY, MS_SILENT } from "../floor/mount.ts";
 import { FsContextError } from "../floor/mount-log.ts";
 import { Cleanup } from "./cleanup.ts";
 import type { ImageMount } from "./image-mount.ts";
@@ -115,7 +115,8 @@ function openLayers(image: ImageMount, step: OverlayStep, cleanup: Cleanup): Lay
  * of a descriptor needs no escaping; a plain path is left as it is, for whoever reads /proc/mounts.
  */
 function layerName(path: ByteString, fd: Fd): string {
-  return /^\/[\w./@%+-]{0,254}$/.test(path) ? path : `/proc/self/fd/${fd}`;
+  const isPlain = path.length <= FSCONFIG_STRING_MAX && /^\/[\w./@%+-]*$/.test(path);
+  return isPlain ? path : `/proc/self/fd/${fd}`;
 }
 
 function mountDetached(
@@ -190,7 +191,7 @@ function setUpper(kernel: MountKernel, context: Fd, layers: Layers): void {
 
 /**
  * As the C tool does for kernels without data-only layers: behind a single colon a basedir is an
- * ordinary layer, and its files show in the root of the mount.
+ * ordinary layer, whose names do not show only because the image's root is opaque.
  */
 function mountAtOnce(
   kernel: MountKernel,

@@ -2,9 +2,9 @@
 
 import { displayText } from "../core/bytes/byte-string.ts";
 import type { ByteString } from "../core/bytes/byte-string.ts";
-import { ComposefsError } from "../core/errors.ts";
 import { SyscallError, describeErrno } from "../floor/errors.ts";
 import { MNT_DETACH, UMOUNT_NOFOLLOW, umount2 } from "../floor/mount.ts";
+import { MountError } from "./mount-error.ts";
 
 /** Options of {@link unmount}. */
 export interface UnmountOptions {
@@ -22,10 +22,7 @@ export function unmount(target: ByteString, options: UnmountOptions = {}): void 
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     const [reason, hint] = reasonOf(error);
-    throw new ComposefsError("mount-failed", `Cannot unmount "${displayText(target)}": ${reason}`, {
-      cause: error,
-      ...(hint !== undefined && { hint }),
-    });
+    throw new MountError(`unmount "${displayText(target)}"`, reason, { cause: error, hint });
   }
 }
 

@@ -1,2 +1,3 @@
-/** The door of this room. */
-export {};
+/** Where trees come from. */
+
+export * from "./directory/mod.ts";

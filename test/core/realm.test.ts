@@ -10,7 +10,7 @@ import type { BlockHash } from "#src/core/mod.ts";
 import { CHECKOUT } from "../support/shared.ts";
 
 const DUMP = `/ 4096 40755 3 0 0 0 0.0 - - -
-/dir 4096 40755 2 0 0 0 1.5 - - - user.name=value
+/dir 43 40755 2 0 0 0 1.5 - - - user.name=value
 /dir/file 5 100644 1 1000 1000 0 7.0 - hello -
 /link 8 120777 1 0 0 0 0.0 dir/file - -
 `;

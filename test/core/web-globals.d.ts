@@ -1,5 +1,5 @@
 /**
- * All that `core` may use beyond ECMAScript 2022: what every browser and every runtime has.
+ * All that `core` may use beyond ECMAScript 2023: what every browser and every runtime has.
  * tsconfig.core.json compiles `core` with this file and without Node's types.
  */
 

@@ -41,6 +41,11 @@ const isRoot = process.getuid?.() === 0;
 const isDebian = existsSync("/etc/debian_version");
 
 const PROBES = {
+  /** Time: more than a few seconds on two processors. */
+  time: () =>
+    process.env["COMPOSEFS_TEST_FAST"] === "1"
+      ? lacking("takes long, and COMPOSEFS_TEST_FAST leaves that out")
+      : undefined,
   /** To be root. */
   root: () => (isRoot ? undefined : lacking("needs root")),
   /** To be a plain user: what root may do anyway cannot be tested as root. */
@@ -80,6 +85,7 @@ const PROBES = {
   "mkfs.ext4": () => tool("mkfs.ext4", "e2fsprogs"),
   setfattr: () => tool("setfattr", "attr"),
   fsverity: () => tool("fsverity", "fsverity"),
+  python3: () => tool("python3", "python3"),
   bash: () => tool("bash", "bash"),
   man: () => tool("mandoc", "mandoc"),
   zsh: () => tool("zsh", "zsh"),

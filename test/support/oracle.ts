@@ -41,9 +41,16 @@ export const oracle = {
 
 function runTool(name: string, args: readonly string[], options: RunOptions = {}): Finished {
   const root = findOracle();
+  if (root === undefined) throw new Error("the C tools are not set up");
+  const [loader, ...words] = oracleCommand(root, name);
+  return run(loader!, [...words, ...args], options);
+}
+
+/** How to call a tool of that root: by the root's own loader, with its own libraries. */
+export function oracleCommand(root: string, name: string): readonly string[] {
   const machine = LOADERS[process.arch];
-  if (root === undefined || machine === undefined) throw new Error("the C tools are not set up");
+  if (machine === undefined) throw new Error(`no C tools for ${process.arch}`);
   const libraries = join(root, "usr/lib", machine.triplet);
   const loader = join(libraries, machine.loader);
-  return run(loader, ["--library-path", libraries, join(root, "usr/bin", name), ...args], options);
+  return [loader, "--library-path", libraries, join(root, "usr/bin", name)];
 }

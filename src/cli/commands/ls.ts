@@ -5,7 +5,7 @@ import { ComposefsError } from "../../core/errors.ts";
 import type { Invocation } from "../invocation.ts";
 import type { Io } from "../io.ts";
 import { writeJsonArray } from "../json.ts";
-import { formatListing, jsonEntry, listedEntries } from "../listing.ts";
+import { formatListing, jsonEntry, listEntries } from "../listing.ts";
 import type { ListedEntry } from "../listing.ts";
 import { readImageFile } from "../load-tree.ts";
 
@@ -13,22 +13,20 @@ import { readImageFile } from "../load-tree.ts";
 export function run(invocation: Invocation, io: Io): number {
   const [image, below] = invocation.operands;
   const { root } = readImageFile(image!, invocation.values("filter"));
-  const entries = listedEntries(root, below);
-  if (entries === undefined) {
+  const entries = listEntries(root, below);
+  const [first] = entries;
+  if (first === undefined) {
     throw new ComposefsError(
       "source-unreadable",
       `Cannot list "${displayText(below!)}": not in "${displayText(image!)}"`,
       { hint: "paths are those of the image, from its root" },
     );
   }
-  if (invocation.has("json")) {
-    writeJsonArray(io.out, jsonEntries(entries));
-    return 0;
-  }
-  for (const line of formatListing(entries)) io.out.text(`${line}\n`);
+  if (invocation.has("json")) writeJsonArray(io.out, jsonEntries(entries));
+  else for (const line of formatListing(entries)) io.out.text(`${line}\n`);
   return 0;
 }
 
-function* jsonEntries(entries: readonly ListedEntry[]): Generator<object> {
+function* jsonEntries(entries: Iterable<ListedEntry>): Generator<object> {
   for (const entry of entries) yield jsonEntry(entry);
 }

@@ -34,12 +34,15 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
   return interruptible(async (signal) => {
     const progress = openProgress(io.err, mode);
     try {
-      const onProgress = progress.update;
-      const root = await readSource(content, { signal, onProgress });
+      const root = await readSource(content, {
+        signal,
+        onProgress: (event) => progress.update(event),
+      });
       const summary = summarizeTree(root);
       const { bytes, version } = buildImage(root, range);
       signal.throwIfAborted();
       const digest = imageDigest(bytes);
+      progress.update({ phase: "write", files: summary.files, bytes: bytes.length });
       output?.(bytes);
       progress.close();
       const made: Made = {
@@ -115,14 +118,20 @@ function tell(made: Made, invocation: Invocation, io: Io): void {
 
 function summaryRows(made: Made): [name: string, value: string][] {
   const saved = made.externalBytes - made.objectBytes;
+  const files = counted(made.files, "file", "files");
+  const directories = counted(made.directories, "directory", "directories");
   const external =
-    `${formatCount(made.externalFiles)} files of ${formatSize(made.externalBytes)} ` +
-    `in ${formatCount(made.objects)} objects of ${formatSize(made.objectBytes)}`;
+    `${counted(made.externalFiles, "file", "files")} of ${formatSize(made.externalBytes)} ` +
+    `in ${counted(made.objects, "object", "objects")} of ${formatSize(made.objectBytes)}`;
   return [
     ["digest", made.digest],
     ["image", `${made.image}, ${formatSize(made.imageSize)}, format version ${made.formatVersion}`],
-    ["tree", `${formatCount(made.files)} files, ${formatCount(made.directories)} directories`],
+    ["tree", `${files}, ${directories}`],
     ["content", saved > 0 ? `${external}, ${formatSize(saved)} saved` : external],
     ["time", `${made.seconds.toFixed(2)} s`],
   ];
+}
+
+function counted(count: number, one: string, many: string): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
 }

@@ -5,7 +5,7 @@ import type { ByteString } from "../../core/bytes/byte-string.ts";
 import type { Invocation } from "../invocation.ts";
 import type { Io } from "../io.ts";
 import { writeJsonArray } from "../json.ts";
-import { readImageFile } from "../load-tree.ts";
+import { walkImageFile } from "../load-tree.ts";
 import { collectObjects, sortObjects } from "../objects.ts";
 
 /** Prints the objects that images need. */
@@ -18,7 +18,9 @@ export function run(invocation: Invocation, io: Io): number {
 export function objectsOf(invocation: Invocation): ByteString[] {
   const objects = new Set<ByteString>();
   for (const image of invocation.operands) {
-    collectObjects(readImageFile(image, invocation.values("filter")).root, objects);
+    walkImageFile(image, invocation.values("filter"), (entries) =>
+      collectObjects(entries, objects),
+    );
   }
   return sortObjects(objects);
 }

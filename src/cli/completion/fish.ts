@@ -32,10 +32,9 @@ function commandLines(base: string, condition: string, command: CommandSpec): st
   // Files are what fish offers for operands anyway.
   const [first] = command.operands;
   if (typeof first?.kind === "object") {
-    const files = command.operands.length > 1 ? "" : " -f";
     const words = first.kind.choices.join(" ");
     const fresh = condition === "" ? ` -n 'not __fish_seen_subcommand_from ${words}'` : condition;
-    lines.push(`${base}${fresh}${files} -a ${quote(words)}`);
+    lines.push(`${base}${fresh} -f -a ${quote(words)}`);
   }
   return lines;
 }

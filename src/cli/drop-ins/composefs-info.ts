@@ -6,19 +6,22 @@
 
 import { displayText } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
-import { escapeBytes } from "../../core/dump/escape.ts";
-import { formatDump } from "../../core/dump/format.ts";
+import { TextWriter } from "../../core/bytes/text-writer.ts";
+import { writeEscaped } from "../../core/dump/escape.ts";
+import type { ImageEntry } from "../../core/erofs/walk-image.ts";
 import { ComposefsError } from "../../core/errors.ts";
-import type { Directory, Node } from "../../core/tree/node.ts";
-import { walkTree } from "../../core/tree/walk.ts";
+import type { Directory, Leaf } from "../../core/tree/node.ts";
 import type { Invocation } from "../invocation.ts";
 import type { Io } from "../io.ts";
-import { readImageFile } from "../load-tree.ts";
+import { dumpOfImageFile, walkImageFile } from "../load-tree.ts";
 import { measureFile } from "../measure.ts";
 import { Basedirs, collectObjects, sortObjects } from "../objects.ts";
 import type { Output } from "../output.ts";
 import { COMPOSEFS_INFO, INFO_COMMANDS } from "../table/composefs-info.ts";
 import { readCommandLine, usageError } from "./drop-in.ts";
+
+/** Bytes of a listing that are collected before they are handed on. */
+const PIECE = 1 << 16;
 
 type InfoCommand = (typeof INFO_COMMANDS)[number];
 
@@ -58,17 +61,16 @@ function showImages(
 ): void {
   const objects = new Set<ByteString>();
   for (const path of paths) {
-    const { root } = readImageFile(path, filter);
     switch (command) {
       case "ls":
-        listTree(root, out);
+        for (const piece of walkImageFile(path, filter, listEntries)) out.bytes(piece);
         break;
       case "dump":
-        for (const piece of formatDump(root)) out.text(piece);
+        for (const piece of dumpOfImageFile(path, filter)) out.bytes(piece);
         break;
       case "objects":
       case "missing-objects":
-        collectObjects(root, objects);
+        walkImageFile(path, filter, (entries) => collectObjects(entries, objects));
         break;
     }
   }
@@ -79,24 +81,36 @@ function showImages(
   }
 }
 
-function listTree(root: Directory, out: Output): void {
-  for (const { path, node } of walkTree(root)) {
-    if (path !== "/") out.text(`${escapeBytes(path, { keepSpace: true })}${suffix(node)}\n`);
+/** The listing in pieces. All of it is there before the first is out: a broken image has none. */
+function listEntries(entries: Iterable<ImageEntry>): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  const lines = new TextWriter();
+  for (const entry of entries) {
+    if (entry.path === "/") continue;
+    writeEscaped(lines, entry.path, { keepSpace: true });
+    if (entry.linkOf === undefined) writeSuffix(lines, entry.node);
+    lines.text("\n");
+    if (lines.length >= PIECE) pieces.push(lines.take());
   }
+  return [...pieces, lines.take()];
 }
 
-/** What follows a path: a slash, a symlink's target, a backing file; nothing for a further name. */
-function suffix(node: Node): string {
+/** What follows a first name: a slash, a symlink's target, a backing file. */
+function writeSuffix(lines: TextWriter, node: Directory | Leaf): void {
   switch (node.kind) {
     case "directory":
-      return "/\t";
+      lines.text("/\t");
+      return;
     case "symlink":
-      return `\t-> ${escapeBytes(node.target)}`;
+      lines.text("\t-> ");
+      writeEscaped(lines, node.target);
+      return;
     case "file":
-      if (node.content.kind !== "external" || node.content.path === undefined) return "";
-      return `\t@ ${escapeBytes(node.content.path)}`;
+      if (node.content.kind !== "external" || node.content.path === undefined) return;
+      lines.text("\t@ ");
+      writeEscaped(lines, node.content.path);
+      return;
     default:
-      return "";
   }
 }
 

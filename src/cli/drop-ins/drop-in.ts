@@ -3,7 +3,6 @@
  * mistake in it prints the use on standard error and exits with 1.
  */
 
-import { byteString } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
 import { getopt } from "../getopt.ts";
@@ -12,7 +11,7 @@ import { formatHelp, formatUse } from "../help.ts";
 import { Invocation } from "../invocation.ts";
 import type { Io } from "../io.ts";
 import type { ProgramSpec } from "../spec.ts";
-import { VERSION } from "../version.ts";
+import { versionLine } from "../version.ts";
 
 /** A command line as read so far. */
 export interface DropInCall {
@@ -35,7 +34,10 @@ export function readCommandLine(
   const given = new Map<string, ByteString[]>();
   for (const { option, value } of options) {
     if (option.name === "help") return showHelp(program, io);
-    if (option.name === "version") return showVersion(program, io);
+    if (option.name === "version") {
+      io.out.text(versionLine(program.name));
+      return 0;
+    }
     const key = option.name ?? option.short!;
     const values = given.get(key) ?? [];
     values.push(value as ByteString); // a part of an argument: bytes, as all arguments are
@@ -50,18 +52,9 @@ export function showHelp(program: ProgramSpec, io: Io): number {
   return 0;
 }
 
-/** Prints the version. */
-export function showVersion(program: ProgramSpec, io: Io): number {
-  io.out.text(`${program.name} (composefs for Node.js) ${VERSION}\n`);
-  return 0;
-}
-
 /** The error for a command line that makes no sense. */
 export function usageError(program: ProgramSpec, message: string): ComposefsError {
   return new ComposefsError("usage", `${message}\n${formatUse(program, program.name)}`, {
     hint: `\`${program.name} --help\` tells more`,
   });
 }
-
-/** `-` in the place of a file name. */
-export const DASH = byteString("-");

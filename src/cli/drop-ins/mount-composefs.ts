@@ -10,13 +10,13 @@ import { displayText } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
 import {
+  MountError,
   MountOptionsError,
   mountComposefs,
   parseMountOptions,
   planMount,
 } from "../../mount/mod.ts";
 import type { Io } from "../io.ts";
-import { reasonOf } from "../reason.ts";
 import { MOUNT_COMPOSEFS } from "../table/mount-composefs.ts";
 import { readCommandLine, usageError } from "./drop-in.ts";
 
@@ -48,31 +48,28 @@ export function run(args: readonly string[], io: Io): number {
 }
 
 function readOptions(text: ByteString | undefined): ReturnType<typeof parseMountOptions> {
+  if (text === undefined) throw usageError(MOUNT_COMPOSEFS, "No object dirs specified");
   try {
-    return parseMountOptions(text ?? ("" as ByteString));
+    return parseMountOptions(text);
   } catch (error) {
     if (!(error instanceof MountOptionsError)) throw error;
     throw usageError(MOUNT_COMPOSEFS, error.reason);
   }
 }
 
-/** Names the image in the words that scripts look for. */
+/** Says why a mount failed in the words that scripts look for. */
 function mountError(image: ByteString, error: unknown): unknown {
   if (!(error instanceof ComposefsError)) return error;
-  const hint = error.hint === undefined ? {} : { hint: error.hint };
-  const message = `Failed to mount composefs ${displayText(image)}: ${mountReason(error)}`;
-  return new ComposefsError(error.code, message, { cause: error, ...hint });
+  return new ComposefsError(error.code, mountMessage(image, error), {
+    cause: error,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
 }
 
-function mountReason(error: ComposefsError): string {
-  switch (error.code) {
-    case "verity-missing":
-      return "Image has no fs-verity";
-    case "verity-mismatch":
-      return "Image has wrong fs-verity";
-    default:
-      return error.message.includes(reasonOf(error))
-        ? error.message
-        : `${error.message}: ${reasonOf(error)}`;
-  }
+function mountMessage(image: ByteString, error: ComposefsError): string {
+  const what = `Failed to mount composefs ${displayText(image)}`;
+  if (error.code === "verity-missing") return `${what}: Image has no fs-verity`;
+  if (error.code === "verity-mismatch") return `${what}: Image has wrong fs-verity`;
+  if (!(error instanceof MountError)) return error.message;
+  return `${what}: ${error.reason.slice(0, 1).toUpperCase()}${error.reason.slice(1)}`;
 }

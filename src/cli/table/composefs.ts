@@ -192,7 +192,7 @@ const EXPLAIN: CommandSpec = {
   name: "explain",
   brief: "Name every byte of an image",
   description: [
-    "Prints for each field of IMAGE its offset, length, structure, name and value, in the order of the offsets. Also works on images that are damaged, as far as they can be followed.",
+    "Prints for each field of IMAGE its offset (in hexadecimal), length, name and value, under the structure that it is part of, in the order of the offsets; no byte is left out. A damaged image is explained as far as it can be, and the place where it cannot be read is marked with `!!`.",
   ],
   operands: [{ name: "IMAGE", kind: "file" }],
   options: [JSON_OPTION],
@@ -208,7 +208,9 @@ const EXPLAIN: CommandSpec = {
       ["offset, length", "in bytes from the start of the image"],
       ["structure", "what the field is part of"],
       ["field", "its name"],
-      ["value", "what it says, as text"],
+      ["value", "what it says: a number or text"],
+      ["path", "of an inode and its data: the first path that leads there"],
+      ["problem", "why the image cannot be read, on the field where that shows"],
     ]),
   ],
 };

@@ -27,7 +27,7 @@ export const CONTENT_OPTIONS = {
   },
   userXattrs: {
     name: "user-xattrs",
-    brief: "Keep only extended attributes that begin with user.",
+    brief: "Keep only extended attributes of the namespace user",
   },
   hardlinks: {
     name: "hardlinks",

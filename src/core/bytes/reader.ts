@@ -15,6 +15,10 @@ const BLOCK_SIZE = 4096;
 /** Blocks that are kept: 1 MiB, enough to walk between a directory and its inodes without reading twice. */
 const KEPT_BLOCKS = 256;
 
+/** Up to this length a string is made of an array that is kept: twice as fast as of a new view. */
+const SHORT = 256;
+const SCRATCH: (number[] | undefined)[] = [];
+
 /** Reads numbers and bytes anywhere in a source; fetches whole blocks and keeps the last ones. */
 export class SourceReader {
   /** Bytes of the source. */
@@ -70,7 +74,19 @@ export class SourceReader {
   text(offset: number, length: number): ByteString {
     if (length === 0) return EMPTY;
     const at = this.#locate(offset, length);
-    return byteStringFrom(this.#window.subarray(at, at + length));
+    if (length > SHORT) return byteStringFrom(this.#window.subarray(at, at + length));
+    const codes = (SCRATCH[length] ??= new Array<number>(length).fill(0));
+    for (let i = 0; i < length; i++) codes[i] = this.#window[at + i]!;
+    return String.fromCharCode.apply(null, codes) as ByteString;
+  }
+
+  /** Whether the bytes at `offset` are those of `value` from `from` on. */
+  holds(offset: number, value: ByteString, from: number): boolean {
+    const at = this.#locate(offset, value.length - from) - from;
+    for (let i = from; i < value.length; i++) {
+      if (this.#window[at + i] !== value.charCodeAt(i)) return false;
+    }
+    return true;
   }
 
   /** A copy of the bytes, which the caller may keep. */
@@ -91,7 +107,9 @@ export class SourceReader {
   withWhole<T>(limit: number, work: () => T): T {
     if (this.size > limit) return work();
     // The view lives until the next call on the source; nothing calls it before `work` is done.
-    this.#window = this.#source.read(0, this.size);
+    const { buffer, byteOffset, length } = this.#source.read(0, this.size);
+    // A subclass of Uint8Array (Node's Buffer) would make each `subarray` four times as slow.
+    this.#window = new Uint8Array(buffer, byteOffset, length);
     this.#start = 0;
     try {
       return work();

@@ -2,8 +2,10 @@
  * Escapes of composefs-dump(5): `\\`, `\n`, `\r`, `\t`, and `\xNN` for all that is not graphic ASCII.
  */
 
-import { hexDigit } from "../bytes/hex.ts";
+import { byteStringFrom } from "../bytes/byte-string.ts";
 import type { ByteString } from "../bytes/byte-string.ts";
+import { hexDigit } from "../bytes/hex.ts";
+import { TextWriter } from "../bytes/text-writer.ts";
 
 /** Where a text stands decides what else must be escaped. */
 export interface EscapeRules {
@@ -15,8 +17,6 @@ export interface EscapeRules {
   readonly loneDash?: boolean;
 }
 
-const NEEDS_ESCAPE = /[^!-~]|[\\=]/;
-
 const SPECIAL: Readonly<Record<number, string>> = {
   0x5c: "\\\\",
   0x0a: "\\n",
@@ -24,33 +24,49 @@ const SPECIAL: Readonly<Record<number, string>> = {
   0x09: "\\t",
 };
 
-/** Returns `value` as ASCII without spaces (unless told) or line ends. */
-export function escapeBytes(value: ByteString, rules: EscapeRules = {}): string {
-  if (rules.loneDash === true && value === "-") return "\\x2d";
-  if (!NEEDS_ESCAPE.test(value)) return value;
-  let out = "";
-  for (let i = 0; i < value.length; i++) {
-    const code = value.charCodeAt(i);
-    const special = SPECIAL[code];
-    if (special !== undefined) out += special;
-    else if (mustEscape(code, rules)) out += `\\x${code.toString(16).padStart(2, "0")}`;
-    else out += value[i];
+const SPACE = 0x20;
+const EQUALS = 0x3d;
+const BACKSLASH = 0x5c;
+
+/** For each rule, a 1 for every byte that stays as it is. */
+const PLAIN = plainBytes();
+const PLAIN_OR_SPACE = plainBytes();
+PLAIN_OR_SPACE[SPACE] = 1;
+const PLAIN_NOT_EQUALS = plainBytes();
+PLAIN_NOT_EQUALS[EQUALS] = 0;
+
+function plainBytes(): Uint8Array {
+  const plain = new Uint8Array(256).fill(1, 0x21, 0x7f);
+  plain[BACKSLASH] = 0;
+  return plain;
+}
+
+/** Writes `value` as ASCII without spaces (unless told) or line ends. */
+export function writeEscaped(out: TextWriter, value: ByteString, rules: EscapeRules = {}): void {
+  if (rules.loneDash === true && value === "-") return out.text("\\x2d");
+  const plain =
+    rules.equals === true ? PLAIN_NOT_EQUALS : rules.keepSpace === true ? PLAIN_OR_SPACE : PLAIN;
+  let at = out.textWhile(value, 0, plain);
+  while (at < value.length) {
+    const code = value.charCodeAt(at);
+    out.text(SPECIAL[code] ?? `\\x${code.toString(16).padStart(2, "0")}`);
+    at = out.textWhile(value, at + 1, plain);
   }
-  return out;
 }
 
-function mustEscape(code: number, rules: EscapeRules): boolean {
-  if (code === 0x3d) return rules.equals === true;
-  if (code === 0x20) return rules.keepSpace !== true;
-  return code < 0x21 || code > 0x7e;
+/** Returns what {@link writeEscaped} writes. */
+export function escapeBytes(value: ByteString, rules: EscapeRules = {}): string {
+  writeEscaped(scratch, value, rules);
+  return byteStringFrom(scratch.take());
 }
 
-/** The reverse of {@link escapeBytes}. Returns the reason in words if an escape is malformed. */
-export function unescapeBytes(
-  text: string,
-): { readonly value: ByteString } | { readonly problem: string } {
+/** Empty between calls. */
+const scratch = new TextWriter();
+
+/** The reverse of {@link escapeBytes}; the reason in words if an escape is malformed. */
+export function unescapeBytes(text: string): ByteString | { readonly problem: string } {
   let at = text.indexOf("\\");
-  if (at < 0) return { value: text as ByteString };
+  if (at < 0) return text as ByteString;
   let out = "";
   let copied = 0;
   for (; at >= 0; at = text.indexOf("\\", at)) {
@@ -86,5 +102,5 @@ export function unescapeBytes(
     at += 2;
     copied = at;
   }
-  return { value: (out + text.slice(copied)) as ByteString };
+  return (out + text.slice(copied)) as ByteString;
 }

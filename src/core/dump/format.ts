@@ -1,61 +1,120 @@
 /**
- * A tree to a dump, line for line as `composefs-info dump` prints it: depth first, in byte order.
+ * Entries to a dump, line for line as `composefs-info dump` prints it: depth first, in byte order.
  */
 
 import { byteStringFrom } from "../bytes/byte-string.ts";
 import type { ByteString } from "../bytes/byte-string.ts";
-import { modeOf, resolveLink, sortedEntries } from "../tree/node.ts";
-import type { Directory, Leaf, Node, Stat } from "../tree/node.ts";
-import { linkTargetPaths } from "../tree/walk.ts";
-import { escapeBytes } from "./escape.ts";
+import { TextWriter } from "../bytes/text-writer.ts";
+import { modeOf, resolveLink } from "../tree/node.ts";
+import type { Directory, Leaf, Timestamp, Xattrs } from "../tree/node.ts";
+import { linkTargetPaths, walkTree } from "../tree/walk.ts";
+import { escapeBytes, writeEscaped } from "./escape.ts";
 
-/** Characters of text that are collected before they are handed out. */
+/** One line of a dump, before it is text. */
+export interface DumpEntry {
+  readonly path: ByteString;
+  /** What the name leads to; of a further name, the leaf. */
+  readonly node: Directory | Leaf;
+  /** Of a further name of a leaf, the path of its first one. */
+  readonly linkOf: ByteString | undefined;
+}
+
+/** Bytes of text that are collected before they are handed out. */
 const PIECE = 1 << 16;
 
+/** Texts of xattrs that are remembered: inodes mostly share theirs with many others. */
+const XATTR_CACHE_SIZE = 1024;
+
+/** Yields the dump of a tree in pieces of ASCII text that end at line ends. */
+export function* formatDump(root: Directory): Generator<string> {
+  for (const piece of formatDumpEntries(entriesOf(root))) yield byteStringFrom(piece);
+}
+
+function* entriesOf(root: Directory): Generator<DumpEntry> {
+  const targets = linkTargetPaths(root);
+  for (const { path, node } of walkTree(root)) {
+    const linkOf = node.kind === "hardlink" ? targets.get(node.target) : undefined;
+    yield { path, node: resolveLink(node), linkOf };
+  }
+}
+
 /**
- * Yields the dump in pieces of ASCII text that end at line ends.
+ * Yields the lines of entries in pieces of ASCII that end at line ends, each in a buffer of its own.
  *
  * A directory shows the size and link count that its image recorded, else 0 and the true count. A
  * hard link shows `@` before the mode, the path of its first name as payload, and the rest of what
  * its first name shows.
  */
-export function* formatDump(root: Directory): Generator<string> {
-  const targets = linkTargetPaths(root);
-  let piece = formatLine("/", root, targets);
-  const stack = [{ prefix: "/", entries: sortedEntries(root), next: 0 }];
-  for (let top = stack[0]; top !== undefined; top = stack[stack.length - 1]) {
-    const entry = top.entries[top.next++];
-    if (entry === undefined) {
-      stack.pop();
-      continue;
-    }
-    const path = top.prefix + escapeBytes(entry[0]);
-    const node = entry[1];
-    piece += formatLine(path, node, targets);
-    if (piece.length >= PIECE) {
-      yield piece;
-      piece = "";
-    }
-    if (node.kind === "directory") {
-      stack.push({ prefix: `${path}/`, entries: sortedEntries(node), next: 0 });
-    }
+export function* formatDumpEntries(entries: Iterable<DumpEntry>): Generator<Uint8Array> {
+  const lines = new LineWriter();
+  for (const entry of entries) {
+    lines.write(entry);
+    if (lines.out.length >= PIECE) yield lines.out.take();
   }
-  yield piece;
+  if (lines.out.length > 0) yield lines.out.take();
 }
 
-function formatLine(path: string, entry: Node, targets: ReadonlyMap<Leaf, ByteString>): string {
-  const node = resolveLink(entry);
-  const { stat } = node;
-  const link = entry.kind === "hardlink" ? targets.get(entry.target) : undefined;
-  const nlink = node.kind === "directory" ? directoryNlink(node) : node.nlink;
-  const rdev = node.kind === "chardev" || node.kind === "blockdev" ? node.rdev : 0;
-  const [payload, content, digest] = contentFields(node);
-  return (
-    `${path} ${sizeOf(node)} ${entry.kind === "hardlink" ? "@" : ""}${modeOf(node).toString(8)} ${nlink} ` +
-    `${stat.uid} ${stat.gid} ${rdev} ${stat.mtime.sec}.${stat.mtime.nsec} ` +
-    `${link === undefined ? payload : escapeBytes(link, { loneDash: true })} ${content} ${digest}` +
-    `${formatXattrs(stat)}\n`
-  );
+class LineWriter {
+  readonly out = new TextWriter();
+  readonly #xattrs = new Map<Xattrs, string>();
+
+  write({ path, node, linkOf }: DumpEntry): void {
+    const { out } = this;
+    const { stat } = node;
+    writeEscaped(out, path);
+    this.#number(sizeOf(node), 10);
+    out.text(linkOf === undefined ? " " : " @");
+    out.integer(modeOf(node), 8);
+    this.#number(node.kind === "directory" ? directoryNlink(node) : node.nlink, 10);
+    this.#number(stat.uid, 10);
+    this.#number(stat.gid, 10);
+    this.#number(node.kind === "chardev" || node.kind === "blockdev" ? node.rdev : 0, 10);
+    this.#time(stat.mtime);
+    this.#content(node, linkOf);
+    if (stat.xattrs.size > 0) out.text(this.#xattrText(stat.xattrs));
+    out.text("\n");
+  }
+
+  #number(value: number, base: 8 | 10): void {
+    this.out.text(" ");
+    this.out.integer(value, base);
+  }
+
+  #time({ sec, nsec }: Timestamp): void {
+    const { out } = this;
+    out.text(" ");
+    // A number where that is exact: it is written without a string of its own.
+    if (sec >= 0n && sec <= 0x7fff_ffffn) out.integer(Number(sec), 10);
+    else out.text(sec.toString());
+    out.text(".");
+    out.integer(nsec, 10);
+  }
+
+  /** Payload, content and digest, each behind a space. */
+  #content(node: Directory | Leaf, linkOf: ByteString | undefined): void {
+    const content = node.kind === "file" ? node.content : undefined;
+    const external = content?.kind === "external" ? content : undefined;
+    const inline = content?.kind === "inline" && content.data.length > 0 ? content.data : undefined;
+    this.#optional(linkOf ?? (node.kind === "symlink" ? node.target : external?.path));
+    this.#optional(inline === undefined ? undefined : byteStringFrom(inline));
+    this.out.text(" ");
+    this.out.text(external?.digest ?? "-");
+  }
+
+  #optional(value: ByteString | undefined): void {
+    this.out.text(" ");
+    if (value === undefined) this.out.text("-");
+    else writeEscaped(this.out, value, { loneDash: true });
+  }
+
+  #xattrText(xattrs: Xattrs): string {
+    const known = this.#xattrs.get(xattrs);
+    if (known !== undefined) return known;
+    const text = formatXattrs(xattrs);
+    if (this.#xattrs.size >= XATTR_CACHE_SIZE) this.#xattrs.clear();
+    this.#xattrs.set(xattrs, text);
+    return text;
+  }
 }
 
 function directoryNlink(directory: Directory): number {
@@ -81,28 +140,9 @@ function sizeOf(node: Directory | Leaf): number {
   }
 }
 
-function contentFields(node: Directory | Leaf): [payload: string, content: string, digest: string] {
-  if (node.kind === "symlink") return [escapeBytes(node.target, { loneDash: true }), "-", "-"];
-  if (node.kind !== "file") return ["-", "-", "-"];
-  const { content } = node;
-  switch (content.kind) {
-    case "inline":
-      if (content.data.length === 0) return ["-", "-", "-"];
-      return ["-", escapeBytes(byteStringFrom(content.data), { loneDash: true }), "-"];
-    case "external":
-      return [
-        content.path === undefined ? "-" : escapeBytes(content.path, { loneDash: true }),
-        "-",
-        content.digest ?? "-",
-      ];
-    case "sparse":
-      return ["-", "-", "-"];
-  }
-}
-
-function formatXattrs(stat: Stat): string {
+function formatXattrs(xattrs: Xattrs): string {
   let text = "";
-  for (const [name, value] of stat.xattrs) {
+  for (const [name, value] of xattrs) {
     text += ` ${escapeBytes(name, { equals: true })}=${escapeBytes(byteStringFrom(value), { equals: true })}`;
   }
   return text;

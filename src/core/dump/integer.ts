@@ -5,19 +5,27 @@
 
 const UINT64_MAX = 0xffff_ffff_ffff_ffffn;
 
-/** An unsigned 64-bit value; a `bigint` only above 2^53. `undefined` where there is no integer. */
-export function parseUint64(text: string, base: 8 | 10): number | bigint | undefined {
-  const plain = text.length <= 15 ? parsePlain(text, base) : -1;
-  return plain >= 0 ? plain : parseAny(text, base);
+/**
+ * An unsigned 64-bit value out of `text` from `start` to `end`; a `bigint` only above 2^53.
+ * `undefined` where there is no integer.
+ */
+export function parseUint64(
+  text: string,
+  base: 8 | 10,
+  start = 0,
+  end = text.length,
+): number | bigint | undefined {
+  const plain = end - start <= 15 ? parsePlain(text, base, start, end) : -1;
+  return plain >= 0 ? plain : parseAny(text.slice(start, end), base);
 }
 
 /** Up to 15 digits and nothing else, or -1. */
-function parsePlain(text: string, base: number): number {
-  if (text.length === 0) return -1;
+function parsePlain(text: string, base: number, start: number, end: number): number {
+  if (start >= end) return -1;
   let value = 0;
-  for (let i = 0; i < text.length; i++) {
+  for (let i = start; i < end; i++) {
     const digit = text.charCodeAt(i) - 0x30;
-    if (digit < 0 || digit >= base) return -1;
+    if (!(digit >= 0 && digit < base)) return -1;
     value = value * base + digit;
   }
   return value;
@@ -46,5 +54,6 @@ function parseAny(text: string, base: 8 | 10): number | bigint | undefined {
 
 /** The low 32 bits, unsigned: what C keeps when it assigns to a `uint32_t`. */
 export function toUint32(value: number | bigint): number {
+  if (typeof value === "number" && value <= 0xffff_ffff) return value;
   return Number(BigInt.asUintN(32, BigInt(value)));
 }

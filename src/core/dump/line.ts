@@ -6,16 +6,18 @@
  * tree_from_dump_line); what is deliberately stricter says so.
  */
 
-import { byteStringFrom, bytesOf } from "../bytes/byte-string.ts";
+import { byteStringFrom, bytesOf, sliceByteString } from "../bytes/byte-string.ts";
 import type { ByteString } from "../bytes/byte-string.ts";
 import {
   LCFS_INLINE_CONTENT_MAX,
   LCFS_INODE_EXTERNAL_XATTR_MAX,
   PATH_MAX,
+  XATTR_NAME_MAX,
 } from "../erofs/format.ts";
 import { DumpError } from "../errors.ts";
 import { parseFsVerityDigest } from "../fsverity/digest.ts";
-import { S_IFMT, kindOfMode } from "../tree/node.ts";
+import type { FsVerityDigest } from "../fsverity/digest.ts";
+import { kindOfMode } from "../tree/node.ts";
 import type { FileContent, Leaf, NodeKind, Stat, Timestamp, Xattrs } from "../tree/node.ts";
 import { MAX_FILE_SIZE } from "../tree/validate.ts";
 import { unescapeBytes } from "./escape.ts";
@@ -27,107 +29,118 @@ export type DumpLine =
   | { readonly kind: "directory"; readonly path: ByteString; readonly stat: Stat }
   | { readonly kind: "leaf"; readonly path: ByteString; readonly leaf: Leaf };
 
-/** Number of fields before the xattrs. */
-const FIXED_FIELDS = 11;
+/** The fields of a line by their place; what is behind them are the xattrs. */
+const FIELDS = [
+  "path",
+  "size",
+  "mode",
+  "nlink",
+  "uid",
+  "gid",
+  "rdev",
+  "mtime",
+  "payload",
+  "content",
+  "digest",
+] as const;
+type FieldName = (typeof FIELDS)[number];
+const [PATH, SIZE, MODE, NLINK, UID, GID, RDEV, MTIME, PAYLOAD, CONTENT, DIGEST] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+] as const;
 
 const NO_XATTRS: Xattrs = new Map();
+const AT_SIGN = 0x40;
+const DASH = 0x2d;
 
 /** How many distinct xattr texts are remembered: files of one directory mostly share theirs. */
 const XATTR_CACHE_SIZE = 4096;
 
-/** Parses lines. Keeps what repeats from line to line (times, xattrs) so that a tree shares it. */
+/**
+ * Parses lines. Keeps what repeats from line to line (times, xattrs) so that a tree shares it.
+ *
+ * The line being parsed is state of the object, and fields are cut out of it only where they are
+ * needed as text: three quarters of them are short numbers, and a string for each took a third of the
+ * time of reading a dump.
+ */
 export class LineParser {
   readonly #strict: boolean;
   #time: { text: string; value: Timestamp } | undefined;
   readonly #xattrs = new Map<string, Xattrs>();
+
+  #line = "";
+  #number = 0;
+  /** Where each field starts and, at the end, the xattrs; each but the first behind a space. */
+  readonly #starts = new Int32Array(FIELDS.length + 1);
+  /** Where the first escape is: fields before it are what they look like. */
+  #firstEscape = 0;
 
   constructor(strict: boolean) {
     this.#strict = strict;
   }
 
   /** Parses one line without its line end; `number` is for errors. Throws DumpError. */
-  parse(text: string, number: number): DumpLine {
-    const nul = text.indexOf("\0");
-    if (nul >= 0) {
-      throw new DumpError(number, "line", `Invalid embedded NUL character at position ${nul}`);
-    }
-    const fields = splitFields(text);
-    const path = this.#text(fields, 0, number, "path");
-    if (path === "") throw new DumpError(number, "path", "Invalid empty path");
-
-    const modeText = fields[2]!;
-    const isHardLink = modeText.startsWith("@");
-    const mode = toUint32(
-      this.#integer(isHardLink ? modeText.slice(1) : modeText, 8, number, "mode"),
-    );
+  parse(line: string, number: number): DumpLine {
+    this.#number = number;
+    this.#split(line);
+    const path = this.#text(PATH);
+    if (path === "") throw this.#problem("path", "Invalid empty path");
+    const isHardLink = line.charCodeAt(this.#starts[MODE]!) === AT_SIGN;
+    const mode = toUint32(this.#integer(MODE, 8, isHardLink ? 1 : 0));
     const kind = kindOfMode(mode);
     if (kind === undefined) {
-      throw new DumpError(
-        number,
-        "mode",
-        `Invalid mode ${mode.toString(8)}`,
-        "the type bits are missing",
-      );
+      const reason = `Invalid mode ${mode.toString(8)}`;
+      throw this.#problem("mode", reason, "the type bits are missing");
     }
     if (isHardLink) {
-      if (kind === "directory")
-        throw new DumpError(number, "mode", "Directories can't be hardlinked");
-      const target = this.#optionalText(fields, 8, number, "payload");
-      if (target === undefined)
-        throw new DumpError(number, "payload", "No target path for the hardlink");
+      if (kind === "directory") throw this.#problem("mode", "Directories can't be hardlinked");
+      const target = this.#optionalText(PAYLOAD);
+      if (target === undefined) throw this.#problem("payload", "No target path for the hardlink");
       return { kind: "hardlink", path, target };
     }
-    return this.#inode(fields, number, path, kind, mode & ~S_IFMT & 0o7777);
+    return this.#inode(path, kind, mode & 0o7777);
   }
 
-  #inode(
-    fields: readonly string[],
-    number: number,
-    path: ByteString,
-    kind: NodeKind,
-    mode: number,
-  ): DumpLine {
-    const size = this.#integer(fields[1]!, 10, number, "size");
-    const nlink = toUint32(this.#integer(fields[3]!, 10, number, "nlink"));
-    const uid = toUint32(this.#integer(fields[4]!, 10, number, "uid"));
-    const gid = this.#lenientInteger(fields[5]!, uid, number, "gid");
-    const rdev = this.#lenientInteger(fields[6]!, uid, number, "rdev");
-    const mtime = this.#mtime(fields[7]!, number);
-    const payload = this.#optionalText(fields, 8, number, "payload");
-    const content = this.#content(fields[9]!, number);
-    if (content !== undefined && content.length !== Number(size)) {
-      throw new DumpError(
-        number,
-        "content",
-        `Invalid content size ${content.length}, must match size ${size}`,
-      );
+  /** Finds the fields: they end at single spaces, and missing ones are empty. */
+  #split(line: string): void {
+    const nul = line.indexOf("\0");
+    if (nul >= 0) {
+      throw this.#problem("line", `Invalid embedded NUL character at position ${nul}`);
     }
-    if (content !== undefined && content.length > LCFS_INLINE_CONTENT_MAX && kind !== "symlink") {
-      throw new DumpError(
-        number,
-        "content",
-        `Inline content size ${content.length} exceeds maximum ${LCFS_INLINE_CONTENT_MAX}`,
-      );
+    this.#line = line;
+    let at = 0;
+    for (let i = 1; i <= FIELDS.length; i++) {
+      const space = at > line.length ? -1 : line.indexOf(" ", at);
+      at = space < 0 ? line.length + 1 : space + 1;
+      this.#starts[i] = at;
     }
-    if (payload !== undefined && payload.length >= PATH_MAX) {
-      throw new DumpError(number, "payload", "Invalid payload", "at most 4095 bytes");
-    }
+    const escape = line.indexOf("\\");
+    this.#firstEscape = escape < 0 ? line.length : escape;
+  }
+
+  #inode(path: ByteString, kind: NodeKind, mode: number): DumpLine {
+    const size = this.#integer(SIZE, 10);
+    const nlink = toUint32(this.#integer(NLINK, 10));
+    const uid = toUint32(this.#integer(UID, 10));
+    const gid = this.#lenientInteger(GID, uid);
+    const rdev = this.#lenientInteger(RDEV, uid);
+    const mtime = this.#mtime();
+    const payload = this.#optionalText(PAYLOAD);
+    const content = this.#isNone(CONTENT) ? undefined : this.#unescaped(CONTENT);
+    this.#checkContent(kind, size, payload, content);
     if (this.#strict && rdev !== 0 && kind !== "chardev" && kind !== "blockdev") {
-      throw new DumpError(number, "rdev", "Non-zero devnum on non-device");
+      throw this.#problem("rdev", "Non-zero devnum on non-device");
     }
-    const xattrs = this.#parseXattrs(fields[FIXED_FIELDS]!, number);
+    const xattrs = this.#parseXattrs();
     const stat: Stat = { mode, uid, gid, mtime, xattrs };
     switch (kind) {
       case "directory":
         return { kind, path, stat };
-      case "symlink":
-        return {
-          kind: "leaf",
-          path,
-          leaf: { kind, stat, nlink, target: this.#target(payload, size, content, number) },
-        };
+      case "symlink": {
+        const target = this.#target(payload, size, content);
+        return { kind: "leaf", path, leaf: { kind, stat, nlink, target } };
+      }
       case "file": {
-        const file = this.#fileContent(size, payload, content, fields[10]!, number);
+        const file = this.#fileContent(size, payload, content);
         return { kind: "leaf", path, leaf: { kind, stat, nlink, content: file } };
       }
       case "chardev":
@@ -139,23 +152,38 @@ export class LineParser {
     }
   }
 
+  #checkContent(
+    kind: NodeKind,
+    size: number | bigint,
+    payload: ByteString | undefined,
+    content: ByteString | undefined,
+  ): void {
+    if (payload !== undefined && payload.length >= PATH_MAX) {
+      throw this.#problem("payload", "Invalid payload", "at most 4095 bytes");
+    }
+    if (content === undefined) return;
+    const { length } = content;
+    if (length !== Number(size)) {
+      throw this.#problem("content", `Invalid content size ${length}, must match size ${size}`);
+    }
+    if (length > LCFS_INLINE_CONTENT_MAX && kind !== "symlink") {
+      const reason = `Inline content size ${length} exceeds maximum ${LCFS_INLINE_CONTENT_MAX}`;
+      throw this.#problem("content", reason);
+    }
+  }
+
   #target(
     payload: ByteString | undefined,
     size: number | bigint,
     content: ByteString | undefined,
-    number: number,
   ): ByteString {
-    if (payload === undefined || payload === "")
-      throw new DumpError(number, "payload", "Invalid symlink");
+    if (payload === undefined || payload === "") throw this.#problem("payload", "Invalid symlink");
     if (this.#strict && size !== payload.length) {
-      throw new DumpError(
-        number,
-        "size",
-        `Invalid symlink size ${payload.length}, must match size ${size}`,
-      );
+      const reason = `Invalid symlink size ${payload.length}, must match size ${size}`;
+      throw this.#problem("size", reason);
     }
     if (this.#strict && content !== undefined && content !== "") {
-      throw new DumpError(number, "content", "Symlink cannot have content");
+      throw this.#problem("content", "Symlink cannot have content");
     }
     return payload;
   }
@@ -164,114 +192,135 @@ export class LineParser {
     size: number | bigint,
     payload: ByteString | undefined,
     content: ByteString | undefined,
-    digestText: string,
-    number: number,
   ): FileContent {
     if (content !== undefined) return { kind: "inline", data: bytesOf(content) };
     if (size === 0) return { kind: "inline", data: new Uint8Array(0) };
-    if (size > MAX_FILE_SIZE) throw new DumpError(number, "size", `File size ${size} is too large`);
+    if (size > MAX_FILE_SIZE) throw this.#problem("size", `File size ${size} is too large`);
     // C takes whatever bytes it finds here, be they a digest or not; that is never what was meant.
-    const digest = digestText === "-" ? undefined : this.#digest(digestText, number);
+    const digest = this.#isNone(DIGEST) ? undefined : this.#digest();
     const path = payload === "" ? undefined : payload;
     if (digest === undefined && path === undefined) return { kind: "sparse", size: Number(size) };
     return { kind: "external", size: Number(size), path, digest };
   }
 
-  #digest(text: string, number: number): ReturnType<typeof parseFsVerityDigest> {
+  #digest(): FsVerityDigest {
     try {
-      return parseFsVerityDigest(text);
+      return parseFsVerityDigest(this.#raw(DIGEST));
     } catch {
-      throw new DumpError(
-        number,
-        "digest",
-        "Invalid digest",
-        "64 hexadecimal digits, or - for none",
-      );
+      const hint = "64 hexadecimal digits, or - for none";
+      throw this.#problem("digest", "Invalid digest", hint);
     }
   }
 
-  #integer(text: string, base: 8 | 10, number: number, field: string): number | bigint {
-    const value = parseUint64(text, base);
-    if (value === undefined) throw new DumpError(number, field, `Invalid integer ${text}`);
-    return value;
-  }
-
-  /** C reports a malformed gid or rdev only where the uid is 0, and else takes it as 0: so do we. */
-  #lenientInteger(text: string, uid: number, number: number, field: string): number {
-    const value = parseUint64(text, 10);
-    if (value !== undefined) return toUint32(value);
-    if (uid !== 0) return 0;
-    throw new DumpError(number, field, `Invalid integer ${text}`);
-  }
-
-  #mtime(text: string, number: number): Timestamp {
-    if (this.#time?.text === text) return this.#time.value;
+  #mtime(): Timestamp {
+    const start = this.#starts[MTIME]!;
+    const known = this.#time;
+    if (known !== undefined && this.#line.startsWith(known.text, start)) {
+      if (start + known.text.length + 1 === this.#starts[MTIME + 1]) return known.value;
+    }
+    const text = this.#raw(MTIME);
     const dot = text.indexOf(".");
-    const sec = this.#integer(dot < 0 ? text : text.slice(0, dot), 10, number, "mtime");
-    const nsec = this.#integer(dot < 0 ? "" : text.slice(dot + 1), 10, number, "mtime");
+    const sec = this.#timePart(dot < 0 ? text : text.slice(0, dot));
+    const nsec = this.#timePart(dot < 0 ? "" : text.slice(dot + 1));
     const value = { sec: BigInt.asIntN(64, BigInt(sec)), nsec: toUint32(nsec) };
     this.#time = { text, value };
     return value;
   }
 
-  #text(fields: readonly string[], index: number, number: number, field: string): ByteString {
-    const text = unescapeField(fields[index]!, number, field);
-    // Names and paths are C strings: an escaped NUL ends them.
-    const nul = text.indexOf("\0");
-    return nul < 0 ? text : (text.slice(0, nul) as ByteString);
+  #timePart(text: string): number | bigint {
+    const value = parseUint64(text, 10);
+    if (value === undefined) throw this.#problem("mtime", `Invalid integer ${text}`);
+    return value;
   }
 
-  #optionalText(
-    fields: readonly string[],
-    index: number,
-    number: number,
-    field: string,
-  ): ByteString | undefined {
-    return fields[index] === "-" ? undefined : this.#text(fields, index, number, field);
-  }
-
-  #content(text: string, number: number): ByteString | undefined {
-    return text === "-" ? undefined : unescapeField(text, number, "content");
-  }
-
-  #parseXattrs(text: string, number: number): Xattrs {
+  #parseXattrs(): Xattrs {
+    const text = this.#line.slice(this.#starts[FIELDS.length]);
     if (text === "") return NO_XATTRS;
     const known = this.#xattrs.get(text);
     if (known !== undefined) return known;
-    if (text.length > 0xffff) throw new DumpError(number, "xattr", "Too many xattrs");
+    if (text.length > 0xffff) throw this.#problem("xattr", "Too many xattrs");
     const xattrs = new Map<ByteString, Uint8Array>();
     let total = 0;
     // A single space at the end is not yet another xattr.
     const items = text.endsWith(" ") ? text.slice(0, -1).split(" ") : text.split(" ");
     for (const item of items) {
       const equals = item.indexOf("=");
-      if (equals < 0) throw new DumpError(number, "xattr", "Missing = in xattr");
-      const name = this.#text([item.slice(0, equals)], 0, number, "xattr");
-      const value = bytesOf(unescapeField(item.slice(equals + 1), number, "xattr"));
+      if (equals < 0) throw this.#problem("xattr", "Missing = in xattr");
+      const name = untilNul(this.#unescape(item.slice(0, equals), "xattr"));
+      const value = bytesOf(this.#unescape(item.slice(equals + 1), "xattr"));
       const replaced = xattrs.get(name);
       if (replaced !== undefined) {
         xattrs.delete(name);
         total = xattrs.size === 0 ? 0 : total - xattrCost(name, replaced);
       }
       total += xattrCost(name, value) + (xattrs.size === 0 ? 12 : 0);
-      if (
-        name.length < 1 ||
-        name.length > 255 ||
-        value.length > 0xffff ||
-        total > LCFS_INODE_EXTERNAL_XATTR_MAX
-      ) {
-        throw new DumpError(
-          number,
-          "xattr",
-          "Can't set xattr",
-          "a name has 1 to 255 bytes; all xattrs of a file together at most 32767",
-        );
+      const isLegal = name.length >= 1 && name.length <= XATTR_NAME_MAX && value.length <= 0xffff;
+      if (!isLegal || total > LCFS_INODE_EXTERNAL_XATTR_MAX) {
+        const hint = "a name has 1 to 255 bytes; all xattrs of a file together at most 32767";
+        throw this.#problem("xattr", "Can't set xattr", hint);
       }
       xattrs.set(name, value);
     }
     if (this.#xattrs.size >= XATTR_CACHE_SIZE) this.#xattrs.clear();
     this.#xattrs.set(text, xattrs);
     return xattrs;
+  }
+
+  #integer(field: number, base: 8 | 10, skip = 0): number | bigint {
+    const start = this.#starts[field]! + skip;
+    const value = parseUint64(this.#line, base, start, this.#starts[field + 1]! - 1);
+    if (value === undefined) throw this.#notInteger(field);
+    return value;
+  }
+
+  /** C reports a malformed gid or rdev only where the uid is 0, and else takes it as 0: so do we. */
+  #lenientInteger(field: number, uid: number): number {
+    const value = parseUint64(this.#line, 10, this.#starts[field], this.#starts[field + 1]! - 1);
+    if (value !== undefined) return toUint32(value);
+    if (uid !== 0) return 0;
+    throw this.#notInteger(field);
+  }
+
+  /** The field as it stands in the line. */
+  #raw(field: number): string {
+    return this.#line.slice(this.#starts[field], this.#starts[field + 1]! - 1);
+  }
+
+  /** Whether the field is a lone `-`. */
+  #isNone(field: number): boolean {
+    const start = this.#starts[field]!;
+    return start + 2 === this.#starts[field + 1] && this.#line.charCodeAt(start) === DASH;
+  }
+
+  #unescaped(field: number): ByteString {
+    const raw = this.#raw(field);
+    if (this.#starts[field + 1]! - 1 <= this.#firstEscape) return raw as ByteString;
+    return this.#unescape(raw, FIELDS[field]!);
+  }
+
+  /** Names and paths are C strings: an escaped NUL ends them. */
+  #text(field: number): ByteString {
+    return untilNul(this.#unescaped(field));
+  }
+
+  #optionalText(field: number): ByteString | undefined {
+    return this.#isNone(field) ? undefined : this.#text(field);
+  }
+
+  #unescape(text: string, field: FieldName | "xattr"): ByteString {
+    const result = unescapeBytes(text);
+    if (typeof result !== "string") throw this.#problem(field, result.problem);
+    return result;
+  }
+
+  #notInteger(field: number): DumpError {
+    const text = this.#raw(field);
+    const shown = text.startsWith("@") ? text.slice(1) : text;
+    return this.#problem(FIELDS[field]!, `Invalid integer ${shown}`);
+  }
+
+  #problem(field: FieldName | "line" | "xattr", reason: string, hint?: string): DumpError {
+    return new DumpError(this.#number, field, reason, hint);
   }
 }
 
@@ -280,28 +329,9 @@ function xattrCost(name: ByteString, value: Uint8Array): number {
   return 7 + name.length + value.length;
 }
 
-function unescapeField(text: string, number: number, field: string): ByteString {
-  const result = unescapeBytes(text);
-  if ("problem" in result) throw new DumpError(number, field, result.problem);
-  return result.value;
-}
-
-/** Cuts the fixed fields at single spaces; missing ones are empty. The last element is the rest. */
-function splitFields(text: string): string[] {
-  const fields: string[] = [];
-  let at = 0;
-  for (let i = 0; i < FIXED_FIELDS; i++) {
-    const space = at <= text.length ? text.indexOf(" ", at) : -1;
-    if (space < 0) {
-      fields.push(text.slice(at));
-      at = text.length + 1;
-    } else {
-      fields.push(text.slice(at, space));
-      at = space + 1;
-    }
-  }
-  fields.push(text.slice(at));
-  return fields;
+function untilNul(text: ByteString): ByteString {
+  const nul = text.indexOf("\0");
+  return nul < 0 ? text : sliceByteString(text, 0, nul);
 }
 
 /** Decodes raw bytes of a dump into the one-byte-a-unit text that {@link LineParser} takes. */

@@ -2,7 +2,8 @@
 
 export { escapeBytes, unescapeBytes } from "./escape.ts";
 export type { EscapeRules } from "./escape.ts";
-export { formatDump } from "./format.ts";
+export { formatDump, formatDumpEntries } from "./format.ts";
+export type { DumpEntry } from "./format.ts";
 export { lintDump } from "./lint.ts";
 export type { DumpProblem } from "./lint.ts";
 export { DumpParser, parseDump } from "./read.ts";

@@ -37,6 +37,8 @@ export class DumpParser {
   #root: OpenDirectory | undefined;
   #partial = "";
   #line = 0;
+  /** Directories by the path that their line gave, which is how the lines of their entries begin. */
+  readonly #directories = new Map<string, OpenDirectory>();
   #lastParent: { path: string; directory: OpenDirectory } | undefined;
 
   constructor(options: DumpOptions = {}) {
@@ -89,7 +91,7 @@ export class DumpParser {
     }
     switch (line.kind) {
       case "directory":
-        parent.entries.set(name, openDirectory(line.stat));
+        this.#addDirectory(parent, name, line);
         return;
       case "leaf":
         parent.entries.set(name, line.leaf);
@@ -108,7 +110,7 @@ export class DumpParser {
   #parent(root: OpenDirectory, path: ByteString, slash: number, number: number): OpenDirectory {
     const parentPath = slash < 0 ? "" : path.slice(0, slash);
     if (this.#lastParent?.path === parentPath) return this.#lastParent.directory;
-    const parent = lookup(root, parentPath);
+    const parent = this.#directories.get(parentPath) ?? lookup(root, parentPath);
     if (parent === undefined) {
       throw new DumpError(number, "path", `Parent directory missing for ${displayText(path)}`);
     }
@@ -118,6 +120,16 @@ export class DumpParser {
     const directory = parent as OpenDirectory;
     this.#lastParent = { path: parentPath, directory };
     return directory;
+  }
+
+  #addDirectory(
+    parent: OpenDirectory,
+    name: ByteString,
+    { path, stat }: { readonly path: ByteString; readonly stat: Stat },
+  ): void {
+    const directory = openDirectory(stat);
+    parent.entries.set(name, directory);
+    this.#directories.set(path, directory);
   }
 
   #addLink(parent: OpenDirectory, name: ByteString, targetPath: ByteString, line: number): void {

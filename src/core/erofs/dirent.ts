@@ -109,7 +109,7 @@ export function firstDirentName(reader: SourceReader, block: DirentBlock): ByteS
 }
 
 /** Entries of a block: the first name follows the last entry, so its offset tells how many. */
-export function direntCount(reader: SourceReader, block: DirentBlock): number {
+function direntCount(reader: SourceReader, block: DirentBlock): number {
   if (block.length <= DIRENT.size) {
     throw corrupt(block.offset, `directory block of ${block.length} bytes`);
   }

@@ -73,28 +73,22 @@ export function layoutImage(plan: ImagePlan): ImageLayout {
 /** How a file of `size` bytes is cut into chunks: as few as the format allows. */
 export function chunking(size: number): { readonly bits: number; readonly count: number } {
   const most = EROFS_CHUNK_FORMAT_BLKBITS_MASK + EROFS_BLKSIZ_BITS;
-  let bits = EROFS_BLKSIZ_BITS;
-  while (bits < most && 2 ** bits < size) bits++;
+  const last = size - 1;
+  // Bits of `last`, in two halves because bit operations are on 32.
+  const high = Math.floor(last / 2 ** 32);
+  const needed = high > 0 ? 64 - Math.clz32(high) : 32 - Math.clz32(last);
+  const bits = Math.min(Math.max(needed, EROFS_BLKSIZ_BITS), most);
   return { bits, count: Math.ceil(size / 2 ** bits) };
 }
 
-/** Cuts directory entries into runs that fit a block each. */
-export function direntRuns(dirents: readonly PlannedDirent[]): PlannedDirent[][] {
-  const runs: PlannedDirent[][] = [];
-  let run: PlannedDirent[] = [];
+/** Where the run of directory entries that starts at `first` ends: as many as fit a block. */
+export function direntRunEnd(dirents: readonly PlannedDirent[], first: number): number {
   let bytes = 0;
-  for (const dirent of dirents) {
-    const length = DIRENT.size + dirent.name.length;
-    if (bytes + length > EROFS_BLKSIZ) {
-      runs.push(run);
-      run = [];
-      bytes = 0;
-    }
-    run.push(dirent);
-    bytes += length;
+  for (let i = first; i < dirents.length; i++) {
+    bytes += DIRENT.size + dirents[i]!.name.length;
+    if (bytes > EROFS_BLKSIZ) return i;
   }
-  runs.push(run);
-  return runs;
+  return dirents.length;
 }
 
 /** Size as stored: what a directory's entries take, what a file or symlink holds, else 0. */

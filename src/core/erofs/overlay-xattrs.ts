@@ -6,7 +6,7 @@
  * hidden, and `trusted.overlay.overlay.*` is what users see as `trusted.overlay.*`.
  */
 
-import { EMPTY, sliceByteString } from "../bytes/byte-string.ts";
+import { EMPTY } from "../bytes/byte-string.ts";
 import type { ByteString } from "../bytes/byte-string.ts";
 import type { SourceReader } from "../bytes/reader.ts";
 import { ImageError } from "../errors.ts";
@@ -24,7 +24,14 @@ import {
 import type { Xattrs } from "../tree/node.ts";
 import type { ErofsInode } from "./inode.ts";
 import type { SuperBlock } from "./superblock.ts";
-import { decodeXattr, inlineXattrs, sharedXattrIds, sharedXattrOffset } from "./xattr.ts";
+import {
+  XattrNames,
+  decodeXattr,
+  inlineXattrsOffset,
+  nextXattrOffset,
+  sharedXattrIds,
+  sharedXattrOffset,
+} from "./xattr.ts";
 import type { ErofsXattr } from "./xattr.ts";
 
 /** The xattrs of an inode, understood. */
@@ -54,6 +61,7 @@ interface SharedXattr {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
+const SLASH = 0x2f;
 const NO_XATTRS: Xattrs = new Map();
 const NOTHING: OverlayView = {
   xattrs: NO_XATTRS,
@@ -72,6 +80,7 @@ const HIDDEN_NAMES: ReadonlySet<ByteString> = new Set([
 export class OverlayXattrReader {
   readonly #reader: SourceReader;
   readonly #superBlock: SuperBlock;
+  readonly #names = new XattrNames();
   readonly #meanings = new Map<ByteString, Meaning>();
   readonly #shared = new Map<number, SharedXattr>();
   /** Bytes of all that is in `#shared`. */
@@ -87,9 +96,16 @@ export class OverlayXattrReader {
   /** Understands the xattrs of an inode. Throws `corrupt-image`. */
   read(inode: ErofsInode): OverlayView {
     if (inode.xattrSize === 0) return NOTHING;
-    const view: Mutable<OverlayView> = { ...NOTHING };
+    const view: Mutable<OverlayView> = {
+      xattrs: NO_XATTRS,
+      metacopy: undefined,
+      redirect: undefined,
+      isEscapedWhiteout: false,
+    };
     let own: Map<ByteString, Uint8Array> | undefined;
-    for (const xattr of inlineXattrs(this.#reader, inode)) {
+    for (let at = inlineXattrsOffset(this.#reader, inode); at < inode.tailOffset;) {
+      const xattr = decodeXattr(this.#reader, at, inode.tailOffset, this.#names);
+      at = nextXattrOffset(xattr);
       const name = this.#understand(view, inode, xattr, this.#meaningOf(xattr.name));
       if (name === undefined) continue;
       own ??= new Map();
@@ -132,9 +148,11 @@ export class OverlayXattrReader {
   }
 
   #redirect(xattr: ErofsXattr): ByteString {
-    const path = this.#reader.text(xattr.valueOffset, xattr.valueSize);
+    const { valueOffset, valueSize } = xattr;
+    const skipped = valueSize > 1 && this.#reader.u8(valueOffset) === SLASH ? 1 : 0;
+    const path = this.#reader.text(valueOffset + skipped, valueSize - skipped);
     if (path === EMPTY || path.includes("\0")) throw corrupt(xattr.offset, "a redirect to nowhere");
-    return path.length > 1 && path.startsWith("/") ? sliceByteString(path, 1) : path;
+    return path;
   }
 
   #meaningOf(name: ByteString): Meaning {
@@ -150,7 +168,8 @@ export class OverlayXattrReader {
     const known = this.#shared.get(id);
     if (known !== undefined) return known;
     const reader = this.#reader;
-    const xattr = decodeXattr(reader, sharedXattrOffset(this.#superBlock, id), reader.size);
+    const at = sharedXattrOffset(this.#superBlock, id);
+    const xattr = decodeXattr(reader, at, reader.size, this.#names);
     // Entries do not overlap in an image that is sound, so all of them are not larger than it.
     this.#sharedBytes += xattr.valueOffset + xattr.valueSize - xattr.offset;
     if (this.#sharedBytes > reader.size) throw corrupt(xattr.offset, "shared xattrs overlap");

@@ -9,14 +9,12 @@
 
 import { byteString, byteStringFrom, compareByteStrings } from "../bytes/byte-string.ts";
 import type { ByteString } from "../bytes/byte-string.ts";
-import { encodeMetacopy } from "../overlay/metacopy.ts";
 import {
   OVERLAY_XATTR_ESCAPED_OPAQUE,
   OVERLAY_XATTR_ESCAPED_WHITEOUT,
   OVERLAY_XATTR_ESCAPED_WHITEOUTS,
   OVERLAY_XATTR_METACOPY,
   OVERLAY_XATTR_OPAQUE,
-  OVERLAY_XATTR_REDIRECT,
   OVERLAY_XATTR_USERXATTR_OPAQUE,
   OVERLAY_XATTR_USERXATTR_WHITEOUT,
   OVERLAY_XATTR_USERXATTR_WHITEOUTS,
@@ -85,6 +83,22 @@ const NONE = byteString("");
 const X = byteString("x");
 const Y = byteString("y");
 
+const NO_XATTRS: readonly PooledXattr[] = [];
+
+/** What tells a nested overlay, with either kind of xattrs, of an escaped whiteout and its directory. */
+const MARKS_OF_WHITEOUT = [
+  [OVERLAY_XATTR_ESCAPED_WHITEOUT, NONE],
+  [OVERLAY_XATTR_USERXATTR_WHITEOUT, NONE],
+] as const;
+const MARKS_OF_WHITEOUTS = [
+  [OVERLAY_XATTR_ESCAPED_WHITEOUTS, NONE],
+  [OVERLAY_XATTR_USERXATTR_WHITEOUTS, NONE],
+] as const;
+const MARKS_OF_OPAQUE = [
+  [OVERLAY_XATTR_ESCAPED_OPAQUE, X],
+  [OVERLAY_XATTR_USERXATTR_OPAQUE, X],
+] as const;
+
 /** Plans an image of `tree` in the layout of `version`. */
 export function planImage(tree: ValidatedTree, version: FormatVersion): ImagePlan {
   const traits = FORMAT_TRAITS[version];
@@ -120,6 +134,7 @@ class InodeCollector {
   readonly #inodes: PlannedInode[] = [];
   /** Inodes of the leaves that have several names. */
   readonly #linked = new Map<Leaf, PlannedInode>();
+  readonly #escapedOf = new Map<Xattrs, PooledXattr[]>();
   /** Entries whose inode comes later. */
   readonly #deferred: { readonly dirent: PlannedDirent; readonly target: Leaf }[] = [];
 
@@ -144,8 +159,8 @@ class InodeCollector {
     for (let at = 0; at < this.#inodes.length; at++) {
       const inode = this.#inodes[at]!;
       if (inode.node.kind !== "directory") continue;
-      const entries = sortedEntries(inode.node);
-      if (inode === root && stub !== undefined) insertStubs(entries, stub);
+      const own = sortedEntries(inode.node);
+      const entries = inode === root && stub !== undefined ? withStubs(own, stub) : own;
       for (const [name, node] of entries) {
         inode.dirents!.push(
           node === stub ? { name, inode: this.#addStub(stub) } : this.#addEntry(name, node, inode),
@@ -157,19 +172,22 @@ class InodeCollector {
 
   /** An inode, then everything below it. */
   #collectDepthFirst(root: PlannedInode): void {
-    const stack = [{ inode: root, entries: sortedEntries(this.#tree.root), next: 0 }];
+    const open = (inode: PlannedInode, directory: Directory) => ({
+      inode,
+      entries: sortedEntries(directory)[Symbol.iterator](),
+    });
+    const stack = [open(root, this.#tree.root)];
     for (let top = stack[0]; top !== undefined; top = stack[stack.length - 1]) {
-      const entry = top.entries[top.next++];
-      if (entry === undefined) {
+      const next = top.entries.next();
+      if (next.done === true) {
         sortDirents(top.inode.dirents!);
         stack.pop();
         continue;
       }
-      const dirent = this.#addEntry(entry[0], entry[1], top.inode);
+      const [name, node] = next.value;
+      const dirent = this.#addEntry(name, node, top.inode);
       top.inode.dirents!.push(dirent);
-      if (entry[1].kind === "directory") {
-        stack.push({ inode: dirent.inode, entries: sortedEntries(entry[1]), next: 0 });
-      }
+      if (node.kind === "directory") stack.push(open(dirent.inode, node));
     }
   }
 
@@ -197,17 +215,14 @@ class InodeCollector {
       if (node.kind === "directory") nlink++;
       else if (isWhiteout(node)) holdsWhiteout = true;
     }
-    const xattrs = this.#escaped(directory.stat.xattrs);
+    const added: (readonly [ByteString, ByteString])[] = [];
     if (holdsWhiteout && this.#traits.escapesWhiteouts) {
-      this.#set(xattrs, OVERLAY_XATTR_ESCAPED_WHITEOUTS, NONE);
-      this.#set(xattrs, OVERLAY_XATTR_USERXATTR_WHITEOUTS, NONE);
-      if (this.#traits.marksWhiteoutDirectories) {
-        this.#set(xattrs, OVERLAY_XATTR_ESCAPED_OPAQUE, X);
-        this.#set(xattrs, OVERLAY_XATTR_USERXATTR_OPAQUE, X);
-      }
+      added.push(...MARKS_OF_WHITEOUTS);
+      if (this.#traits.marksWhiteoutDirectories) added.push(...MARKS_OF_OPAQUE);
     }
-    if (parent === undefined && this.#traits.whiteoutStubs)
-      this.#set(xattrs, OVERLAY_XATTR_OPAQUE, Y);
+    const isRoot = parent === undefined;
+    if (isRoot && this.#traits.whiteoutStubs) added.push([OVERLAY_XATTR_OPAQUE, Y]);
+    const xattrs = this.#with(this.#escaped(directory.stat.xattrs), added);
     const dirents: PlannedDirent[] = [];
     const inode = this.#add(directory, modeOf(directory), nlink, xattrs, dirents);
     dirents.push({ name: DOT, inode }, { name: DOT_DOT, inode: parent ?? inode });
@@ -218,9 +233,7 @@ class InodeCollector {
     // V2 counts the names that there are; V0 and V1 believe the dump.
     const nlink = this.#traits.breadthFirst ? leaf.nlink : (this.#tree.linkCounts.get(leaf) ?? 1);
     if (this.#traits.escapesWhiteouts && isWhiteout(leaf)) {
-      const xattrs = this.#escaped(leaf.stat.xattrs);
-      this.#set(xattrs, OVERLAY_XATTR_ESCAPED_WHITEOUT, NONE);
-      this.#set(xattrs, OVERLAY_XATTR_USERXATTR_WHITEOUT, NONE);
+      const xattrs = this.#with(this.#escaped(leaf.stat.xattrs), MARKS_OF_WHITEOUT);
       const file: Leaf = { kind: "file", stat: leaf.stat, nlink, content: EMPTY_FILE };
       return this.#add(file, FILE_TYPE.file | leaf.stat.mode, nlink, xattrs, undefined);
     }
@@ -235,13 +248,9 @@ class InodeCollector {
     node: Directory | Leaf,
     mode: number,
     nlink: number,
-    xattrs: PooledXattr[],
+    xattrs: readonly PooledXattr[],
     dirents: PlannedDirent[] | undefined,
   ): PlannedInode {
-    // C order: by full name. V2 keeps the order in which they came.
-    if (this.#traits.breadthFirst && xattrs.length > 1) {
-      xattrs.sort((a, b) => compareByteStrings(a.name.full, b.name.full));
-    }
     const inode: PlannedInode = {
       node,
       mode,
@@ -260,37 +269,61 @@ class InodeCollector {
     return inode;
   }
 
-  /** Metacopy and redirect come first, then the leaf's own. */
-  #leafXattrs(leaf: Leaf): PooledXattr[] {
+  /** The leaf's own and those by which overlayfs finds its content, in the order of the version. */
+  #leafXattrs(leaf: Leaf): readonly PooledXattr[] {
     const own = this.#escaped(leaf.stat.xattrs);
     if (leaf.kind !== "file" || leaf.content.kind === "inline") return own;
     const { content } = leaf;
     const digest = content.kind === "external" ? content.digest : undefined;
-    const metacopy = byteStringFrom(encodeMetacopy(digest));
-    const xattrs = [this.#pool.intern(OVERLAY_XATTR_METACOPY, metacopy)];
+    const overlay = [
+      digest === undefined
+        ? this.#pool.intern(OVERLAY_XATTR_METACOPY, NONE)
+        : this.#pool.metacopy(digest),
+    ];
     if (content.kind === "external" && content.path !== undefined) {
-      xattrs.push(this.#pool.intern(OVERLAY_XATTR_REDIRECT, `/${content.path}` as ByteString));
+      overlay.push(this.#pool.redirect(content.path));
     }
-    xattrs.push(...own);
-    return xattrs;
+    return this.#traits.breadthFirst ? mergeByName(own, overlay) : [...overlay, ...own];
   }
 
-  #escaped(xattrs: Xattrs): PooledXattr[] {
-    if (xattrs.size === 0) return [];
-    const names = [...xattrs.keys()];
-    if (names.length > 1) names.sort(compareByteStrings);
-    return names.map((name) =>
-      this.#pool.intern(escapeOverlayName(name), byteStringFrom(xattrs.get(name)!)),
-    );
+  /** A node's own xattrs, escaped, by name. Nodes that share a map share the result. */
+  #escaped(xattrs: Xattrs): readonly PooledXattr[] {
+    if (xattrs.size === 0) return NO_XATTRS;
+    let escaped = this.#escapedOf.get(xattrs);
+    if (escaped === undefined) {
+      const names = [...xattrs.keys()].sort(compareByteStrings);
+      escaped = names.map((name) =>
+        this.#pool.intern(escapeOverlayName(name), byteStringFrom(xattrs.get(name)!)),
+      );
+      // Escaping can change the order of names; C sorts after it, V2 does not.
+      if (this.#traits.breadthFirst) escaped.sort(compareNames);
+      this.#escapedOf.set(xattrs, escaped);
+    }
+    return escaped;
   }
 
-  /** Sets an xattr, over one of the same name. */
-  #set(xattrs: PooledXattr[], name: ByteString, value: ByteString): void {
-    const xattr = this.#pool.intern(name, value);
-    const at = xattrs.findIndex((other) => other.name === xattr.name);
-    if (at < 0) xattrs.push(xattr);
-    else xattrs[at] = xattr;
+  /** `own` with further xattrs, each in the place of one of the same name if there is one. */
+  #with(
+    own: readonly PooledXattr[],
+    added: readonly (readonly [ByteString, ByteString])[],
+  ): readonly PooledXattr[] {
+    if (added.length === 0) return own;
+    const xattrs = added.map(([name, value]) => this.#pool.intern(name, value));
+    const kept = own.filter(({ name }) => !xattrs.some((xattr) => xattr.name === name));
+    return [...kept, ...xattrs].sort(compareNames);
   }
+}
+
+function compareNames(a: PooledXattr, b: PooledXattr): number {
+  return compareByteStrings(a.name.full, b.name.full);
+}
+
+/** Merges what is in order already. */
+function mergeByName(own: readonly PooledXattr[], overlay: readonly PooledXattr[]): PooledXattr[] {
+  const first = overlay[0]!.name.full;
+  const before = own.findIndex(({ name }) => name.full > first);
+  if (before < 0) return [...own, ...overlay];
+  return [...own.slice(0, before), ...overlay, ...own.slice(before)].sort(compareNames);
 }
 
 const EMPTY_FILE = { kind: "inline", data: new Uint8Array(0) } as const;
@@ -312,14 +345,15 @@ function whiteoutStub(root: Directory): Device {
   return { kind: "chardev", stat, nlink: 1, rdev: 0, claimedSize: 0 };
 }
 
-/** Adds the stub under each name that is free, and keeps byte order. */
-function insertStubs(entries: [ByteString, Node][], stub: Device): void {
+/** The entries with the stub under each name that is free, in byte order. */
+function withStubs(own: Iterable<[ByteString, Node]>, stub: Device): [ByteString, Node][] {
+  const entries = [...own];
   const taken = new Set(entries.map(([name]) => name));
   for (let i = 0; i < 256; i++) {
     const name = byteString(i.toString(16).padStart(2, "0"));
     if (!taken.has(name)) entries.push([name, stub]);
   }
-  entries.sort((a, b) => compareByteStrings(a[0], b[0]));
+  return entries.sort((a, b) => compareByteStrings(a[0], b[0]));
 }
 
 /** `.` and `..` stand where byte order puts them, behind names like `+x`. */

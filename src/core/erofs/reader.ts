@@ -23,7 +23,15 @@ import type { OverlayView } from "./overlay-xattrs.ts";
 import { decodeImageStart } from "./superblock.ts";
 import type { ComposefsHeader, SuperBlock } from "./superblock.ts";
 import { FORMAT_TRAITS } from "./version.ts";
-import { decodeXattr, inlineXattrs, sharedXattrIds, sharedXattrOffset } from "./xattr.ts";
+import {
+  XattrNames,
+  decodeXattr,
+  inlineXattrsOffset,
+  nextXattrOffset,
+  sharedXattrIds,
+  sharedXattrOffset,
+} from "./xattr.ts";
+import type { ErofsXattr } from "./xattr.ts";
 
 /** Images up to this size are taken into memory as a whole by who reads all of them. */
 const WHOLE_IMAGE_LIMIT = 512 * 2 ** 20;
@@ -77,6 +85,7 @@ export class ErofsImage {
 
   /** Makes a node number of a number, if an inode can stand there. */
   nid(value: number): Nid {
+    if (!Number.isSafeInteger(value)) throw corrupt(0, `${value} is not a node number`);
     return checkNid(this.reader, this.superBlock, value, 0);
   }
 
@@ -169,16 +178,22 @@ export class ErofsImage {
   /** All xattrs as they stand in the image, the inline ones first. */
   rawXattrs(inode: ErofsInode): RawXattr[] {
     const { reader, superBlock } = this;
-    const raw: RawXattr[] = [];
-    for (const { name, valueOffset, valueSize } of inlineXattrs(reader, inode)) {
-      raw.push({ name, value: reader.copy(valueOffset, valueSize), shared: false });
+    const names = new XattrNames();
+    const found: ErofsXattr[] = [];
+    for (let at = inlineXattrsOffset(reader, inode); at < inode.tailOffset;) {
+      const xattr = decodeXattr(reader, at, inode.tailOffset, names);
+      found.push(xattr);
+      at = nextXattrOffset(xattr);
     }
+    const inlineCount = found.length;
     for (const id of sharedXattrIds(reader, inode)) {
-      const at = sharedXattrOffset(superBlock, id);
-      const { name, valueOffset, valueSize } = decodeXattr(reader, at, reader.size);
-      raw.push({ name, value: reader.copy(valueOffset, valueSize), shared: true });
+      found.push(decodeXattr(reader, sharedXattrOffset(superBlock, id), reader.size, names));
     }
-    return raw;
+    return found.map(({ name, valueOffset, valueSize }, index) => ({
+      name,
+      value: reader.copy(valueOffset, valueSize),
+      shared: index >= inlineCount,
+    }));
   }
 
   /**

@@ -5,10 +5,8 @@
  */
 
 import { writeByteString } from "../bytes/byte-string.ts";
-import { isWhiteout } from "../tree/node.ts";
 import type { Directory, Leaf } from "../tree/node.ts";
 import type { ValidatedTree } from "../tree/validate.ts";
-import { walkTree } from "../tree/walk.ts";
 import {
   COMPOSEFS_HEADER,
   DIRENT,
@@ -38,11 +36,12 @@ import {
   XATTR_ENTRY,
   XATTR_IBODY_HEADER,
 } from "./format.ts";
-import { chunking, direntRuns, headSize, layoutImage, storedSize } from "./layout.ts";
+import { chunking, direntRunEnd, headSize, layoutImage, storedSize } from "./layout.ts";
 import type { ImageLayout } from "./layout.ts";
 import { planImage } from "./plan.ts";
 import type { ImagePlan, PlannedDirent, PlannedInode } from "./plan.ts";
 import type { FormatVersion } from "./version.ts";
+import { writeXattrValue } from "./xattr-pool.ts";
 import type { PooledXattr } from "./xattr-pool.ts";
 
 /** Which format version to write. */
@@ -55,12 +54,10 @@ export interface WriteImageOptions {
  * whiteouts where `maxVersion` allows it. A `maxVersion` below `minVersion` counts as equal to it.
  */
 export function chooseFormatVersion(
-  root: Directory,
+  tree: ValidatedTree,
   range: { readonly minVersion: 0 | 1; readonly maxVersion: 0 | 1 },
 ): 0 | 1 {
-  if (range.minVersion === 1 || range.maxVersion === 0) return range.minVersion;
-  for (const { node } of walkTree(root)) if (isWhiteout(node)) return 1;
-  return 0;
+  return tree.hasWhiteouts && range.maxVersion === 1 ? 1 : range.minVersion;
 }
 
 /** Returns the image. The buffer is the caller's. */
@@ -89,7 +86,8 @@ class ImageEncoder {
   encode(): Uint8Array {
     this.#encodeHeader();
     this.#encodeSuperBlock();
-    this.#plan.inodes.forEach((inode, ino) => this.#encodeInode(inode, ino));
+    const { inodes } = this.#plan;
+    for (let ino = 0; ino < inodes.length; ino++) this.#encodeInode(inodes[ino]!, ino);
     let at = this.#layout.inodesEnd;
     for (const xattr of this.#plan.shared) at = this.#encodeXattr(xattr, at);
     return this.#bytes;
@@ -205,9 +203,9 @@ class ImageEncoder {
     const { index, suffix } = xattr.name;
     this.#view.setUint8(at + XATTR_ENTRY.nameLen, suffix.length);
     this.#view.setUint8(at + XATTR_ENTRY.nameIndex, index);
-    this.#view.setUint16(at + XATTR_ENTRY.valueSize, xattr.value.length, true);
+    this.#view.setUint16(at + XATTR_ENTRY.valueSize, xattr.valueSize, true);
     writeByteString(suffix, this.#bytes, at + XATTR_ENTRY.size);
-    writeByteString(xattr.value, this.#bytes, at + XATTR_ENTRY.size + suffix.length);
+    writeXattrValue(xattr, this.#bytes, at + XATTR_ENTRY.size + suffix.length);
     return at + xattr.size;
   }
 
@@ -216,10 +214,14 @@ class ImageEncoder {
     const blocksAt = inode.blockAddress * EROFS_BLKSIZ;
     switch (node.kind) {
       case "directory": {
-        const runs = direntRuns(inode.dirents!);
-        runs.forEach((run, i) =>
-          this.#encodeDirents(run, i < inode.blocks ? blocksAt + i * EROFS_BLKSIZ : tailAt),
-        );
+        const dirents = inode.dirents!;
+        let first = 0;
+        for (let block = 0; first < dirents.length; block++) {
+          const end = direntRunEnd(dirents, first);
+          const at = block < inode.blocks ? blocksAt + block * EROFS_BLKSIZ : tailAt;
+          this.#encodeDirents(dirents, first, end, at);
+          first = end;
+        }
         return;
       }
       case "symlink":
@@ -246,10 +248,17 @@ class ImageEncoder {
     for (let i = 0; i < count; i++) this.#view.setUint32(at + 4 * i, EROFS_NULL_ADDR, true);
   }
 
-  #encodeDirents(run: readonly PlannedDirent[], start: number): void {
-    let nameAt = run.length * DIRENT.size;
-    run.forEach(({ name, inode }, i) => {
-      const at = start + i * DIRENT.size;
+  /** Writes the entries from `first` to `end` as one run at byte offset `start`. */
+  #encodeDirents(
+    dirents: readonly PlannedDirent[],
+    first: number,
+    end: number,
+    start: number,
+  ): void {
+    let nameAt = (end - first) * DIRENT.size;
+    for (let i = first; i < end; i++) {
+      const { name, inode } = dirents[i]!;
+      const at = start + (i - first) * DIRENT.size;
       const nid = nidOf(inode);
       this.#view.setUint32(at + DIRENT.nid, nid % 2 ** 32, true);
       this.#view.setUint32(at + DIRENT.nid + 4, Math.floor(nid / 2 ** 32), true);
@@ -257,7 +266,7 @@ class ImageEncoder {
       this.#view.setUint8(at + DIRENT.fileType, EROFS_FT[inode.node.kind]);
       writeByteString(name, this.#bytes, start + nameAt);
       nameAt += name.length;
-    });
+    }
   }
 }
 

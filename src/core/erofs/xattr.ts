@@ -28,10 +28,32 @@ export interface ErofsXattr {
   readonly valueSize: number;
 }
 
-/** Bytes of an entry with its padding. */
-export function xattrEntrySize(nameLen: number, valueSize: number): number {
-  return Math.ceil((XATTR_ENTRY.size + nameLen + valueSize) / 4) * 4;
+/**
+ * The xattr names that were seen last. An image has a dozen of them in 100,000 places; most reads
+ * are answered by comparing bytes, without a string being made.
+ */
+export class XattrNames {
+  readonly #slots: (ByteString | undefined)[] = [];
+
+  /** The name of `prefix` and the `length` bytes at `offset`. */
+  read(reader: SourceReader, offset: number, length: number, prefix: ByteString): ByteString {
+    if (length === 0) return prefix;
+    const last = reader.u8(offset + length - 1);
+    const slot = (length * 31 + prefix.length * 7 + last) % NAME_SLOTS;
+    const known = this.#slots[slot];
+    const matches =
+      known !== undefined &&
+      known.length === prefix.length + length &&
+      known.startsWith(prefix) &&
+      reader.holds(offset, known, prefix.length);
+    if (matches) return known;
+    const name = concatByteStrings(prefix, reader.text(offset, length));
+    this.#slots[slot] = name;
+    return name;
+  }
 }
+
+const NAME_SLOTS = 256;
 
 /** Byte offset of a shared xattr by the id that inodes hold. */
 export function sharedXattrOffset(superBlock: SuperBlock, id: number): number {
@@ -49,21 +71,27 @@ export function sharedXattrIds(reader: SourceReader, inode: ErofsInode): number[
   return ids;
 }
 
-/** The xattrs in the inode itself, in the order of the image. */
-export function inlineXattrs(reader: SourceReader, inode: ErofsInode): ErofsXattr[] {
-  const xattrs: ErofsXattr[] = [];
-  if (inode.xattrSize === 0) return xattrs;
-  let at = inode.xattrOffset + XATTR_IBODY_HEADER.size + sharedCount(reader, inode) * 4;
-  while (at < inode.tailOffset) {
-    const xattr = decodeXattr(reader, at, inode.tailOffset);
-    xattrs.push(xattr);
-    at += Math.ceil((xattr.valueOffset + xattr.valueSize - at) / 4) * 4;
-  }
-  return xattrs;
+/** Where the xattrs in the inode itself start; they end with the inode's xattr area. */
+export function inlineXattrsOffset(reader: SourceReader, inode: ErofsInode): number {
+  if (inode.xattrSize === 0) return inode.tailOffset;
+  return inode.xattrOffset + XATTR_IBODY_HEADER.size + sharedCount(reader, inode) * 4;
 }
 
-/** Decodes the entry at `offset`, all of which lies before `end`. Throws `corrupt-image`. */
-export function decodeXattr(reader: SourceReader, offset: number, end: number): ErofsXattr {
+/** Where the entry after this one starts. */
+export function nextXattrOffset({ offset, valueOffset, valueSize }: ErofsXattr): number {
+  return offset + Math.ceil((valueOffset + valueSize - offset) / 4) * 4;
+}
+
+/**
+ * Decodes the entry at `offset`, all of which lies before `end`. Names are taken from `names` where
+ * they are there. Throws `corrupt-image`.
+ */
+export function decodeXattr(
+  reader: SourceReader,
+  offset: number,
+  end: number,
+  names: XattrNames,
+): ErofsXattr {
   const nameLen = reader.u8(offset + XATTR_ENTRY.nameLen);
   const nameIndex = reader.u8(offset + XATTR_ENTRY.nameIndex);
   const valueSize = reader.u16(offset + XATTR_ENTRY.valueSize);
@@ -74,7 +102,7 @@ export function decodeXattr(reader: SourceReader, offset: number, end: number): 
   if (prefix === undefined) {
     throw corrupt(offset + XATTR_ENTRY.nameIndex, `unknown xattr name index ${nameIndex}`);
   }
-  const name = concatByteStrings(prefix as ByteString, reader.text(nameOffset, nameLen));
+  const name = names.read(reader, nameOffset, nameLen, prefix as ByteString);
   if (name.length === 0 || name.length > XATTR_NAME_MAX || name.includes("\0")) {
     throw corrupt(nameOffset, "an xattr name that is empty, too long or has a NUL");
   }

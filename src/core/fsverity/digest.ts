@@ -5,7 +5,7 @@
  */
 
 import type { ByteString } from "../bytes/byte-string.ts";
-import { formatHex, parseHex } from "../bytes/hex.ts";
+import { formatHex, hexDigit, parseHex } from "../bytes/hex.ts";
 import { ComposefsError } from "../errors.ts";
 
 /** The hash functions that the kernel knows and composefs uses. */
@@ -22,8 +22,11 @@ declare const digestBrand: unique symbol;
 /** An fs-verity digest as lower-case hexadecimal: 64 digits are sha256, 128 are sha512. */
 export type FsVerityDigest = string & { readonly [digestBrand]: true };
 
+const CANONICAL = /^(?:[0-9a-f]{64}){1,2}$/;
+
 /** Parses 64 or 128 hexadecimal digits of either case. Throws `invalid-digest`. */
 export function parseFsVerityDigest(text: string): FsVerityDigest {
+  if (CANONICAL.test(text)) return text as FsVerityDigest;
   const bytes = parseHex(text);
   if (bytes === undefined || (bytes.length !== 32 && bytes.length !== 64)) {
     throw new ComposefsError(
@@ -48,6 +51,14 @@ export function fsVerityDigestFrom(bytes: Uint8Array): FsVerityDigest {
 /** Returns the 32 or 64 raw bytes. */
 export function digestBytes(digest: FsVerityDigest): Uint8Array {
   return parseHex(digest)!;
+}
+
+/** Writes the raw bytes into `target` at `offset`. */
+export function writeDigest(digest: FsVerityDigest, target: Uint8Array, offset: number): void {
+  for (let i = 0; i < digest.length; i += 2) {
+    const high = hexDigit(digest.charCodeAt(i));
+    target[offset + i / 2] = (high << 4) | hexDigit(digest.charCodeAt(i + 1));
+  }
 }
 
 /** Tells the algorithm by the length. */

@@ -9,35 +9,46 @@ import {
   DIGEST_SIZE,
   FS_VERITY_HASH_ALG,
   digestAlgorithm,
-  digestBytes,
   fsVerityDigestFrom,
+  writeDigest,
 } from "../fsverity/digest.ts";
 import type { FsVerityDigest } from "../fsverity/digest.ts";
 
-const HEADER_SIZE = 4;
+/** Bytes before the digest. */
+export const METACOPY_HEADER_SIZE = 4;
 
-/** Encodes a digest, or nothing, as the xattr's value. */
-export function encodeMetacopy(digest: FsVerityDigest | undefined): Uint8Array {
-  if (digest === undefined) return new Uint8Array(0);
-  const bytes = digestBytes(digest);
-  const value = new Uint8Array(HEADER_SIZE + bytes.length);
-  value[1] = value.length;
-  value[3] = FS_VERITY_HASH_ALG[digestAlgorithm(digest)];
-  value.set(bytes, HEADER_SIZE);
+/** Encodes a digest as the xattr's value. */
+export function encodeMetacopy(digest: FsVerityDigest): Uint8Array {
+  const value = new Uint8Array(METACOPY_HEADER_SIZE + digest.length / 2);
+  writeMetacopy(digest, value, 0);
   return value;
+}
+
+/** Writes the value into `target` at `offset`. */
+export function writeMetacopy(digest: FsVerityDigest, target: Uint8Array, offset: number): void {
+  target[offset] = 0; // version
+  target[offset + 1] = METACOPY_HEADER_SIZE + digest.length / 2;
+  target[offset + 2] = 0; // flags
+  target[offset + 3] = FS_VERITY_HASH_ALG[digestAlgorithm(digest)];
+  writeDigest(digest, target, offset + METACOPY_HEADER_SIZE);
 }
 
 /** Decodes the xattr's value: a digest, "none" for the empty value, or `undefined` if it is malformed. */
 export function decodeMetacopy(value: Uint8Array): FsVerityDigest | "none" | undefined {
   if (value.length === 0) return "none";
-  if (value.length < HEADER_SIZE || value[0] !== 0 || value[1] !== value.length || value[2] !== 0) {
+  if (
+    value.length < METACOPY_HEADER_SIZE ||
+    value[0] !== 0 ||
+    value[1] !== value.length ||
+    value[2] !== 0
+  ) {
     return undefined;
   }
   for (const algorithm of ["sha256", "sha512"] as const) {
     const matches =
       value[3] === FS_VERITY_HASH_ALG[algorithm] &&
-      value.length === HEADER_SIZE + DIGEST_SIZE[algorithm];
-    if (matches) return fsVerityDigestFrom(value.subarray(HEADER_SIZE));
+      value.length === METACOPY_HEADER_SIZE + DIGEST_SIZE[algorithm];
+    if (matches) return fsVerityDigestFrom(value.subarray(METACOPY_HEADER_SIZE));
   }
   return undefined;
 }

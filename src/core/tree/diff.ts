@@ -98,8 +98,8 @@ function openFrame(
 ): Frame {
   return {
     prefix,
-    before: before === undefined ? [] : sortedEntries(before),
-    after: after === undefined ? [] : sortedEntries(after),
+    before: before === undefined ? [] : [...sortedEntries(before)],
+    after: after === undefined ? [] : [...sortedEntries(after)],
     nextBefore: 0,
     nextAfter: 0,
   };

@@ -47,7 +47,7 @@ export type FileContent =
   /** Only a size, above 0, and all zeros. */
   | { readonly kind: "sparse"; readonly size: number };
 
-interface LeafBase {
+export interface LeafBase {
   readonly stat: Stat;
   /** Link count as it is written to the image (verbatim from a dump; 1 from a scan without hard links). */
   readonly nlink: number;
@@ -141,13 +141,16 @@ export function resolveLink(node: Node): Directory | Leaf {
   return node.kind === "hardlink" ? node.target : node;
 }
 
-/** The entries of a directory in byte order of their names. */
-export function sortedEntries(directory: Directory): [ByteString, Node][] {
-  const entries = [...directory.entries];
-  for (let i = 1; i < entries.length; i++) {
-    if (entries[i - 1]![0] > entries[i]![0]) {
-      return entries.sort((a, b) => (a[0] < b[0] ? -1 : 1));
-    }
+/**
+ * The entries of a directory in byte order of their names. What a dump, an image or a scan gave is in
+ * that order already, and then nothing is copied.
+ */
+export function sortedEntries(directory: Directory): Iterable<[ByteString, Node]> {
+  const { entries } = directory;
+  let previous = "" as ByteString;
+  for (const name of entries.keys()) {
+    if (name < previous) return [...entries].sort((a, b) => (a[0] < b[0] ? -1 : 1));
+    previous = name;
   }
   return entries;
 }

@@ -18,18 +18,18 @@ export interface WalkEntry {
 /** Visits the root, then every entry; a directory comes before what it holds. */
 export function* walkTree(root: Directory): Generator<WalkEntry> {
   yield { path: "/" as ByteString, name: "" as ByteString, node: root };
-  const stack = [{ prefix: "/", entries: sortedEntries(root), next: 0 }];
+  const stack = [{ prefix: "/", entries: sortedEntries(root)[Symbol.iterator]() }];
   for (let top = stack[0]; top !== undefined; top = stack[stack.length - 1]) {
-    const entry = top.entries[top.next++];
-    if (entry === undefined) {
+    const next = top.entries.next();
+    if (next.done === true) {
       stack.pop();
       continue;
     }
-    const [name, node] = entry;
+    const [name, node] = next.value;
     const path = (top.prefix + name) as ByteString;
     yield { path, name, node };
     if (node.kind === "directory") {
-      stack.push({ prefix: `${path}/`, entries: sortedEntries(node), next: 0 });
+      stack.push({ prefix: `${path}/`, entries: sortedEntries(node)[Symbol.iterator]() });
     }
   }
 }

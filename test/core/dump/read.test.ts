@@ -437,7 +437,7 @@ needs("oracle").describe("parseDump against C mkcomposefs", () => {
           try {
             const root = parse(text, strict);
             image = writeImage(validateTree(root), {
-              version: chooseFormatVersion(root, { minVersion: 0, maxVersion: 1 }),
+              version: chooseFormatVersion(validateTree(root), { minVersion: 0, maxVersion: 1 }),
             });
           } catch (error) {
             reason = (error as Error).message;

@@ -91,7 +91,7 @@ needs("vectors").describe("writeImage, conformance vectors", () => {
     test(`gives the bytes of C for ${vector.name}`, () => {
       const root = parseDump(readVector(vector), { strict: vector.strict });
       const range = vector.version as 0 | 1 | undefined;
-      const version = chooseFormatVersion(root, {
+      const version = chooseFormatVersion(validateTree(root), {
         minVersion: range ?? 0,
         maxVersion: range ?? 1,
       });
@@ -112,7 +112,7 @@ describe("chooseFormatVersion", () => {
     ["V1 where V0 is not allowed", plain, 1, 1, 1],
     ["the minimum where the maximum is below it", plain, 1, 0, 1],
   ])("chooses %s", (_name, root, minVersion, maxVersion, version) => {
-    expect(chooseFormatVersion(root, { minVersion, maxVersion })).toBe(version);
+    expect(chooseFormatVersion(validateTree(root), { minVersion, maxVersion })).toBe(version);
   });
 });
 
@@ -128,7 +128,7 @@ needs("oracle").describe("writeImage against C mkcomposefs", () => {
         fc.property(randomTree, (root) => {
           fc.pre(!replacesOverlayXattr(root));
           const expected = oracle.imageOfDump([...formatDump(root)].join(""), args);
-          const version = chooseFormatVersion(root, { minVersion, maxVersion });
+          const version = chooseFormatVersion(validateTree(root), { minVersion, maxVersion });
           const image = Buffer.from(writeImage(validateTree(root), { version }));
           expect(image.equals(expected), firstDifference(image, expected)).toBe(true);
         }),

@@ -10,20 +10,23 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { hostTool, setUp, VM_CACHE } from "./setup.ts";
+import { findTool, hostTool, setUp, VM_CACHE } from "./setup.ts";
 
 export const GUEST_SOURCES = resolve(import.meta.dirname, "../guest");
+
+/** `a`, `b`, `mnt`: where tests mount disks and images. */
+const DIRECTORIES = ["proc", "sys", "dev", "tmp", "run", "etc", "root", "usr/bin", "a", "b", "mnt"];
 
 /** A file tree that grows by `add`, and becomes an archive. */
 export class Initramfs {
   readonly #root = mkdtempSync(join(VM_CACHE, "making-initramfs-"));
 
   constructor(init: string) {
-    const { tools, kernel } = setUp();
-    for (const directory of ["proc", "sys", "dev", "tmp", "run", "etc", "root", "usr/bin"]) {
+    const { kernel } = setUp();
+    for (const directory of DIRECTORIES) {
       mkdirSync(join(this.#root, directory), { recursive: true });
     }
-    this.copy(join(tools, "bin/busybox"), "bin/busybox");
+    this.copyProgram(findTool("busybox"), "bin/busybox");
     for (const applet of hostTool("busybox", ["--list"]).toString().trim().split("\n")) {
       if (applet !== "busybox") symlinkSync("busybox", join(this.#root, "bin", applet));
     }
@@ -53,7 +56,7 @@ export class Initramfs {
 
   /** Copies the shared libraries that a program or library asks for. */
   copyLibraries(source: string): void {
-    for (const [, path] of hostTool("ldd", [source])
+    for (const [, path] of hostTool("sh", ["-c", 'ldd "$1" || :', "sh", source])
       .toString()
       .matchAll(/(\/\S+) \(0x/g)) {
       if (path === undefined) continue;
@@ -63,15 +66,21 @@ export class Initramfs {
     }
   }
 
+  unlink(p: string) {
+    rmSync(join(this.#root, p));
+  } // STANDIN
+  unlink(p: string) {
+    rmSync(join(this.#root, p));
+  } // STANDIN
   link(target: string, path: string): void {
     symlinkSync(target, join(this.#root, path));
   }
 
-  /** Writes the archive, and removes the tree. */
+  /** Writes the archive, the same for the same files, and removes the tree. */
   finish(path: string): void {
     hostTool("sh", [
       "-c",
-      `cd "$1" && find . -print0 | LC_ALL=C sort -z |
+      `cd "$1" && find . -exec touch --no-dereference --date=@0 {} + && find . -print0 | LC_ALL=C sort -z |
        cpio --null --create --quiet --format=newc --reproducible --owner=0:0 >"$2"`,
       "sh",
       this.#root,
@@ -79,10 +88,4 @@ export class Initramfs {
     ]);
     rmSync(this.#root, { recursive: true });
   }
-}
-
-/** Copies a file so that its holes stay holes. */
-export function copySparse(from: string, to: string): void {
-  mkdirSync(dirname(to), { recursive: true });
-  hostTool("cp", ["--sparse=always", "--reflink=auto", "--", from, to]);
 }

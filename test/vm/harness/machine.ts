@@ -9,13 +9,13 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { toolEnvironment } from "../../../scripts/vm-tools.mjs";
 import { Agent } from "./agent.ts";
 import type { CommandResult } from "./agent.ts";
 import { ControlChannel } from "./qmp.ts";
-import { setUp } from "./setup.ts";
+import { findTool, setUp } from "./setup.ts";
 
 /** What a tier asks for. */
 export interface MachineRequest {
@@ -51,12 +51,12 @@ export class Machine {
     mkdirSync(dirname(request.log), { recursive: true });
     this.#logFile = openSync(request.log, "w");
     // The kernel ends QEMU with this process, however that ends.
-    const args = ["--pdeathsig", "KILL", "--", join(tools, "usr/bin/qemu-system-x86_64")];
+    const args = ["--pdeathsig", "KILL", "--", findTool("qemu-system-x86_64")];
     const serial = [
-      ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
-      ...["-chardev", "socket,id=agent,fd=3", "-serial", "chardev:agent"],
-      ...["-chardev", "socket,id=control,fd=4", "-mon", "chardev=control,mode=control"],
-    ];
+      ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
+      ["-chardev", "socket,id=agent,fd=3", "-serial", "chardev:agent"],
+      ["-chardev", "socket,id=control,fd=4", "-mon", "chardev=control,mode=control"],
+    ].flat();
     this.#child = spawn("setpriv", [...args, ...COMMON, ...serial, ...request.args], {
       env: toolEnvironment(tools),
       stdio: ["pipe", "pipe", "pipe", "pipe", "pipe"],
@@ -188,6 +188,6 @@ export class Machine {
 
 /** What every machine has. */
 const COMMON = [
-  ...["-accel", "tcg", "-cpu", "max"],
-  ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
-];
+  ["-accel", "tcg", "-cpu", "max"],
+  ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
+].flat();

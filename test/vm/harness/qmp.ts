@@ -15,6 +15,7 @@ export class ControlChannel {
   readonly #stream: Duplex;
   readonly #waiting: ((answer: Answer) => void)[] = [];
   #text = "";
+  #negotiated: Promise<unknown> | undefined;
 
   constructor(stream: Duplex) {
     this.#stream = stream;
@@ -55,7 +56,8 @@ export class ControlChannel {
   }
 
   async #leaveMemoryAlone(): Promise<void> {
-    await this.execute("qmp_capabilities");
+    // Once for a channel, and a machine may be both restored and saved.
+    await (this.#negotiated ??= this.execute("qmp_capabilities"));
     const capabilities = [
       { capability: "x-ignore-shared", state: true },
       { capability: "events", state: false },

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { testCache } from "../../../scripts/cache.mjs";
-import { runTool } from "../../../scripts/vm-tools.mjs";
+import { runTool, toolEnvironment } from "../../../scripts/vm-tools.mjs";
 
 /** Directories; what is in them is said by the module of `scripts/` that makes each. */
 interface Manifest {
@@ -38,4 +38,21 @@ export function isSetUp(): boolean {
 /** Runs a program of this machine or of the set-up and returns its standard output. */
 export function hostTool(name: string, args: readonly string[], input?: Uint8Array): Buffer {
   return runTool(setUp().tools, name, args, input === undefined ? {} : { input });
+}
+
+/** Where a program lies: of the set-up, or of this machine, which need not be unpacked again. */
+export function findTool(name: string): string {
+  const { PATH = "" } = toolEnvironment(setUp().tools);
+  const found = PATH.split(":").find((directory) => existsSync(join(directory, name)));
+  if (found === undefined) throw new Error(`no program "${name}" in the set-up or on this machine`);
+  return join(found, name);
+}
+
+/** QEMU's options that say where its firmware lies. */
+export function firmwareDirectories(): string[] {
+  const roots = [setUp().tools, "/"];
+  const directories = roots.flatMap((root) =>
+    ["qemu", "seabios"].map((name) => join(root, "usr/share", name)),
+  );
+  return directories.filter((path) => existsSync(path)).flatMap((path) => ["-L", path]);
 }

@@ -1,0 +1,68 @@
+/** The results as people read them. */
+
+import type { HashingSpeed } from "./hashing.ts";
+import type { ContestantResult, WorkResult } from "./pairs.ts";
+import type { ScaleResult } from "./scale.ts";
+
+/** One work: who took how long, the ratios, the commands. */
+export function formatWork(work: WorkResult): string {
+  const lines = [`\n${work.title} (${work.pairs} pairs)`];
+  for (const one of work.contestants) lines.push(`  ${formatContestant(one, work)}`);
+  for (const one of work.contestants) lines.push(`  $ ${one.command}`);
+  return lines.join("\n");
+}
+
+function formatContestant(one: ContestantResult, work: WorkResult): string {
+  const comparison = work.comparisons.find(({ peer }) => peer === one.name);
+  const line =
+    `${one.name.padEnd(10)} ${seconds(one.seconds)}   cpu ${seconds(one.cpuSeconds)}` +
+    `   peak ${megabytes(one.peakMemory)}`;
+  if (comparison === undefined) return line;
+  const { ratio, low, high, goal } = comparison;
+  const verdict =
+    goal === undefined
+      ? ""
+      : `   goal ${goal.toFixed(2)} or less: ${ratio <= goal ? "met" : "not met"}`;
+  const range = `(${low.toFixed(2)} to ${high.toFixed(2)})`;
+  return `${line}   ours/${one.name} ${ratio.toFixed(2)} ${range}${verdict}`;
+}
+
+/** The speeds of the ways to hash blocks. */
+export function formatHashing(speeds: readonly HashingSpeed[]): string {
+  const lines = ["\nhashing blocks of 4096 bytes, one core"];
+  for (const one of speeds) {
+    const speed = `${(one.speed / 1e9).toFixed(2)} GB/s`;
+    const factor = `${one.factor.toFixed(2)} times crypto.hash per block`;
+    lines.push(`  ${one.algorithm}  ${one.way.padEnd(24)} ${speed}   ${factor}`);
+  }
+  return lines.join("\n");
+}
+
+/** How time and memory grow. */
+export function formatScale(results: readonly ScaleResult[]): string {
+  const lines = [
+    "",
+    `${"work".padEnd(16)}${"who".padEnd(6)}${"entries".padStart(9)}${"time".padStart(11)}` +
+      `${"per entry".padStart(13)}${"peak memory".padStart(14)}${"per entry".padStart(12)}`,
+  ];
+  for (const one of results) {
+    lines.push(
+      one.work.padEnd(16) +
+        one.who.padEnd(6) +
+        String(one.entries).padStart(9) +
+        seconds(one.seconds).padStart(11) +
+        `${((one.seconds / one.entries) * 1e6).toFixed(2)} µs`.padStart(13) +
+        megabytes(one.peakMemory).padStart(14) +
+        `${Math.round(one.peakMemory / one.entries)} B`.padStart(12),
+    );
+  }
+  return lines.join("\n");
+}
+
+function seconds(value: number): string {
+  return `${value.toFixed(value < 0.1 ? 4 : value < 10 ? 3 : 1)} s`;
+}
+
+function megabytes(value: number): string {
+  return `${(value / 1e6).toFixed(0)} MB`;
+}

@@ -1,0 +1,324 @@
+/**
+ * Reads the entries of directories in one thread: stat, xattrs, content, digest, object.
+ *
+ * A file is opened once, never through a symlink, and read once; what was read is what is hashed and
+ * what becomes the object. Its stat before and after reading must be the same. Small files are hashed
+ * many at a time.
+ */
+
+import { FsVerityBatch } from "../../core/fsverity/batch.ts";
+import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
+import { FsVerityHasher } from "../../core/fsverity/hasher.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { LCFS_RECOMMENDED_INLINE_CONTENT_MAX } from "../../core/erofs/format.ts";
+import {
+  DT,
+  FileStat,
+  O_NOCTTY,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_RDONLY,
+  blockHash,
+  close,
+  fstat,
+  isErrno,
+  lstatat,
+  openat,
+  preadFully,
+  readlinkat,
+} from "../../floor/mod.ts";
+import type { Fd, TemporaryFile } from "../../floor/mod.ts";
+import { changed, describeFailure } from "./entry-failure.ts";
+import { PAYLOAD, RecordWriter } from "./entry-record.ts";
+import type { NamedXattr } from "./entry-record.ts";
+import { ObjectWriter } from "./object-writer.ts";
+import { decodeEntry } from "./tasks.ts";
+import type { EntriesReply, EntriesTask, EntryFailure, ThreadConfig } from "./tasks.ts";
+import { readXattrs, readXattrsAt } from "./read-xattrs.ts";
+
+/** Bytes that are read and hashed at a time: they stay in the processor's cache in between. */
+const CHUNK_SIZE = 1 << 18;
+
+/** Up to this size a file is held in memory until it is known whether the store needs it. */
+const HELD_SIZE = 1 << 23;
+
+/** A file whose content is in the batch and whose digest is still to come. */
+interface PendingFile {
+  readonly record: number;
+  readonly size: number;
+  readonly content: Uint8Array;
+  /** Open only where there is a store, which may want to share its extents. */
+  readonly fd: Fd | undefined;
+}
+
+/** One thread's reader, with the buffers that it uses again and again. */
+export class EntryReader {
+  readonly #config: ThreadConfig;
+  readonly #cancelled: Int32Array;
+  readonly #objects: ObjectWriter | undefined;
+  readonly #records = new RecordWriter();
+  readonly #batch: FsVerityBatch;
+  readonly #hasher: FsVerityHasher;
+  readonly #before = new FileStat();
+  readonly #after = new FileStat();
+  readonly #inline = Buffer.allocUnsafeSlow(LCFS_RECOMMENDED_INLINE_CONTENT_MAX);
+  readonly #chunk = new Uint8Array(CHUNK_SIZE);
+  #held: Uint8Array | undefined;
+  #pending: PendingFile[] = [];
+  #bytes = 0;
+
+  constructor(config: ThreadConfig) {
+    this.#config = config;
+    this.#cancelled = new Int32Array(config.cancelled);
+    this.#objects = config.store === undefined ? undefined : new ObjectWriter(config.store);
+    const hash = blockHash("sha256");
+    this.#batch = new FsVerityBatch(hash);
+    this.#hasher = new FsVerityHasher(hash);
+  }
+
+  /**
+   * Reads entries until all are done, one fails, the scan is cancelled, or `budget` bytes of content
+   * have been read.
+   */
+  read(task: EntriesTask, budget: number): EntriesReply {
+    this.#bytes = 0;
+    let done = 0;
+    let failure: EntryFailure | undefined;
+    try {
+      done = this.#readEntries(task, budget, (count) => (done = count));
+      this.#finishPending();
+    } catch (error) {
+      failure = describeFailure(error, done);
+      this.#abandonPending();
+    }
+    const taken = this.#objects?.take() ?? { staged: [], objects: 0, objectBytes: 0 };
+    return {
+      kind: "entries",
+      done,
+      records: this.#records.take(),
+      bytes: this.#bytes,
+      failure,
+      ...taken,
+    };
+  }
+
+  #readEntries(task: EntriesTask, budget: number, onEntry: (done: number) => void): number {
+    let done = 0;
+    for (const { dirfd, entries } of task.parts) {
+      for (let at = 0; at < entries.length;) {
+        if (this.#bytes >= budget || Atomics.load(this.#cancelled, 0) !== 0) return done;
+        const end = entries.indexOf("/", at);
+        const { type, name } = decodeEntry(entries.slice(at, end));
+        this.#readEntry(dirfd, type, name);
+        at = end + 1;
+        onEntry(++done);
+      }
+    }
+    return done;
+  }
+
+  #readEntry(dirfd: Fd, hintedType: number, name: ByteString): void {
+    const type =
+      hintedType === DT.unknown ? typeOf(lstatat(dirfd, name, this.#before)) : hintedType;
+    switch (type) {
+      case DT.reg:
+        return this.#readFile(dirfd, name);
+      case DT.dir:
+        this.#records.add(this.#before, PAYLOAD.directory, "", []);
+        return;
+      default:
+        return this.#readSpecial(dirfd, name, type);
+    }
+  }
+
+  /** A symlink, device, fifo or socket: nothing of it is ever opened. */
+  #readSpecial(dirfd: Fd, name: ByteString, type: number): void {
+    const stat = lstatat(dirfd, name, this.#before);
+    if (typeOf(stat) !== type) throw changed();
+    if (this.#config.skipDevices && (type === DT.chr || type === DT.blk)) {
+      this.#records.add(stat, PAYLOAD.skipped, "", []);
+      return;
+    }
+    const xattrs = readXattrsAt(dirfd, name, this.#config.xattrs);
+    if (type === DT.lnk) {
+      this.#records.add(stat, PAYLOAD.target, readlinkat(dirfd, name), xattrs);
+    } else {
+      this.#records.add(stat, PAYLOAD.none, "", xattrs);
+    }
+  }
+
+  #readFile(dirfd: Fd, name: ByteString): void {
+    let fd: Fd;
+    try {
+      fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    } catch (error) {
+      if (isErrno(error, "EACCES", "EPERM") && this.#readEmptyFile(dirfd, name)) return;
+      throw error;
+    }
+    let keepsOpen = false;
+    try {
+      const stat = fstat(fd, this.#before);
+      if (typeOf(stat) !== DT.reg) throw changed();
+      keepsOpen = this.#readContent(fd, stat.size, readXattrs(fd, this.#config.xattrs));
+    } finally {
+      if (!keepsOpen) close(fd);
+    }
+  }
+
+  /** A file that may not be opened has no secrets if it is empty. */
+  #readEmptyFile(dirfd: Fd, name: ByteString): boolean {
+    const stat = lstatat(dirfd, name, this.#before);
+    if (typeOf(stat) !== DT.reg || stat.size !== 0) return false;
+    const xattrs = readXattrsAt(dirfd, name, this.#config.xattrs);
+    this.#records.add(stat, PAYLOAD.inline, "", xattrs);
+    return true;
+  }
+
+  /** Reads the content, by size in one of four ways; returns whether `fd` is still needed. */
+  #readContent(fd: Fd, size: number, xattrs: readonly NamedXattr[]): boolean {
+    if (size <= LCFS_RECOMMENDED_INLINE_CONTENT_MAX) {
+      const content = this.#inline.subarray(0, size);
+      if (size > 0) this.#fill(fd, content, 0);
+      this.#assertUnchanged(fd);
+      this.#records.add(this.#before, PAYLOAD.inline, content.toString("latin1"), xattrs);
+      return false;
+    }
+    if (size <= this.#batch.maxFileSize) return this.#readToBatch(fd, size, xattrs);
+    const record = this.#records.add(this.#before, PAYLOAD.digest, "", xattrs);
+    const digest =
+      this.#objects === undefined || size > HELD_SIZE
+        ? this.#readLarge(fd, size)
+        : this.#readHeld(fd, size, this.#objects);
+    this.#records.setDigest(record, digest);
+    return false;
+  }
+
+  #readToBatch(fd: Fd, size: number, xattrs: readonly NamedXattr[]): boolean {
+    let content = this.#batch.add(size);
+    if (content === undefined) {
+      this.#finishPending();
+      content = this.#batch.add(size)!;
+    }
+    this.#fill(fd, content, 0);
+    this.#assertUnchanged(fd);
+    const record = this.#records.add(this.#before, PAYLOAD.digest, "", xattrs);
+    const keepsOpen = this.#objects !== undefined;
+    this.#pending.push({ record, size, content, fd: keepsOpen ? fd : undefined });
+    return keepsOpen;
+  }
+
+  /** Gives the files in the batch their digests, and the store what it needs of them. */
+  #finishPending(): void {
+    const digests = this.#batch.digests();
+    for (const [index, { record, size, content, fd }] of this.#pending.entries()) {
+      const digest = digests[index]!;
+      this.#records.setDigest(record, digest);
+      if (fd !== undefined && this.#objects?.needs(digest, size) === true) {
+        this.#objects.put(digest, content, fd);
+      }
+    }
+    this.#closePending();
+  }
+
+  #abandonPending(): void {
+    this.#batch.digests();
+    this.#closePending();
+  }
+
+  #closePending(): void {
+    for (const { fd } of this.#pending) if (fd !== undefined) close(fd);
+    this.#pending = [];
+  }
+
+  /** A file that is held in memory while its digest is computed. */
+  #readHeld(fd: Fd, size: number, objects: ObjectWriter): FsVerityDigest {
+    this.#held ??= new Uint8Array(HELD_SIZE);
+    const content = this.#held.subarray(0, size);
+    for (let at = 0; at < size; at += CHUNK_SIZE) {
+      const chunk = content.subarray(at, Math.min(at + CHUNK_SIZE, size));
+      this.#fill(fd, chunk, at);
+      this.#hasher.update(chunk);
+    }
+    this.#assertUnchanged(fd);
+    const digest = this.#hasher.digest();
+    if (objects.needs(digest, size)) objects.put(digest, content, fd);
+    return digest;
+  }
+
+  /** A file too large to hold: written to the store while it is read, or, where most objects are there already, only if it turns out to be new. */
+  #readLarge(fd: Fd, size: number): FsVerityDigest {
+    const objects = this.#objects;
+    if (objects === undefined) return this.#hashAll(fd, size);
+    if (objects.expectsNew) {
+      return this.#copyLarge(fd, size, objects, (digest) => objects.needs(digest, size));
+    }
+    const digest = this.#hashAll(fd, size);
+    if (objects.needs(digest, size)) {
+      this.#copyLarge(fd, size, objects, (copied) => {
+        if (copied !== digest) throw changed();
+        return true;
+      });
+    }
+    return digest;
+  }
+
+  #hashAll(fd: Fd, size: number): FsVerityDigest {
+    const digest = this.#pump(fd, size, undefined);
+    this.#assertUnchanged(fd);
+    return digest;
+  }
+
+  /** Makes an object of the file; `isWanted` says whether to keep it when its digest is known. */
+  #copyLarge(
+    fd: Fd,
+    size: number,
+    objects: ObjectWriter,
+    isWanted: (digest: FsVerityDigest) => boolean,
+  ): FsVerityDigest {
+    const file = objects.begin();
+    try {
+      // Of a reflinked object its own content is hashed, which nobody else can change.
+      const digest = objects.clone(fd, file)
+        ? this.#pump(file.fd, size, undefined)
+        : this.#pump(fd, size, { objects, file });
+      this.#assertUnchanged(fd);
+      if (isWanted(digest)) objects.stage(file, digest, size);
+      else objects.drop(file);
+      return digest;
+    } catch (error) {
+      objects.drop(file);
+      throw error;
+    }
+  }
+
+  /** Hashes a file of exactly `size` bytes, and writes to an object what was hashed. */
+  #pump(
+    fd: Fd,
+    size: number,
+    target: { readonly objects: ObjectWriter; readonly file: TemporaryFile } | undefined,
+  ): FsVerityDigest {
+    for (let at = 0; at < size; at += CHUNK_SIZE) {
+      // The scan has failed elsewhere; nobody will ask why this file was not read.
+      if (Atomics.load(this.#cancelled, 0) !== 0) throw changed();
+      const chunk = this.#chunk.subarray(0, Math.min(CHUNK_SIZE, size - at));
+      this.#fill(fd, chunk, at);
+      this.#hasher.update(chunk);
+      target?.objects.write(target.file, chunk, at);
+    }
+    return this.#hasher.digest();
+  }
+
+  #fill(fd: Fd, into: Uint8Array, offset: number): void {
+    if (preadFully(fd, into, offset) !== into.length) throw changed();
+    this.#bytes += into.length;
+  }
+
+  #assertUnchanged(fd: Fd): void {
+    if (!fstat(fd, this.#after).isSameStateAs(this.#before)) throw changed();
+  }
+}
+
+/** The `d_type` that the type bits of a mode stand for. */
+function typeOf(stat: FileStat): number {
+  return stat.mode >> 12;
+}

@@ -1,0 +1,4 @@
+/** Trees out of directories, and their files into an object store. */
+
+export { scanDirectory } from "./scan.ts";
+export type { ScanCounts, ScanOptions, ScanProgress, ScanResult } from "./options.ts";

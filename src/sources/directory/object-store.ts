@@ -1,0 +1,246 @@
+/**
+ * The object store of a run: a directory whose files are named `XX/<rest>` by their fs-verity digest.
+ *
+ * Objects come complete but without a name. They are collected into groups; a group is made durable
+ * by one syncfs(2), and only then its objects get their names, so that whatever happens, a name in the
+ * store stands for the whole content. One more syncfs makes the names durable, and then an image may
+ * refer to them. A group is as large as the limit of open files allows.
+ */
+
+import { displayText, sliceByteString } from "../../core/bytes/byte-string.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { ComposefsError } from "../../core/errors.ts";
+import { FILE_TYPE, S_IFMT } from "../../core/tree/node.ts";
+import {
+  AT_FDCWD,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+  SyscallError,
+  close,
+  discardTemporaryFile,
+  isErrno,
+  lstatat,
+  lstatatIfExists,
+  mkdirat,
+  openat,
+  readDirectory,
+  rmdirat,
+  syncfsInBackground,
+} from "../../floor/mod.ts";
+import type { Fd } from "../../floor/mod.ts";
+import { DigestClaims } from "./claims.ts";
+import { storeFailure } from "./entry-failure.ts";
+import type { EntryFailure, StagedObject, StoreConfig } from "./tasks.ts";
+import type { TaskPool } from "./task-pool.ts";
+
+const DIRECTORY_MODE = 0o755;
+
+/** A sync for each 512 MiB keeps the disk busy while the rest is read. */
+const GROUP_BYTES = 1 << 29;
+
+/** Objects that a thread names at a time. */
+const PUBLISH_BATCH = 256;
+
+/** A store that is being filled. End it with `commit` or `discard`, then `close`. */
+export class ObjectStore {
+  readonly #path: ByteString;
+  readonly #dirfd: Fd;
+  readonly #fresh: boolean;
+  /** Directories made for the store, the outermost first. */
+  readonly #made: readonly ByteString[];
+  readonly #claims = new DigestClaims();
+  readonly #groupObjects: number;
+  readonly #prefixes = new Set<ByteString>();
+  #group: StagedObject[] = [];
+  #groupBytes = 0;
+  /** The group that is being synced and named, or nothing; ends with the error that it met. */
+  #sealing: Promise<unknown> = Promise.resolve();
+  #objects = 0;
+  #bytes = 0;
+
+  /**
+   * Opens a store, making it and its parents if it is missing. A symlink in its place is refused.
+   * `groupObjects` objects at most are made durable together. Throws `store-failed`.
+   */
+  static open(path: ByteString, groupObjects: number): ObjectStore {
+    const trimmed = path.replace(/(?<=[^/])\/+$/, "") as ByteString;
+    const made: ByteString[] = [];
+    try {
+      makeDirectories(trimmed, made);
+      const stat = lstatat(AT_FDCWD, trimmed);
+      if ((stat.mode & S_IFMT) === FILE_TYPE.symlink) {
+        throw failed(trimmed, "it is a symlink", "name the directory that it points to");
+      }
+      const dirfd = openat(AT_FDCWD, trimmed, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      return new ObjectStore(trimmed, dirfd, made, groupObjects);
+    } catch (error) {
+      removeDirectories(made);
+      throw error instanceof SyscallError ? failedCall(trimmed, error) : error;
+    }
+  }
+
+  private constructor(
+    path: ByteString,
+    dirfd: Fd,
+    made: readonly ByteString[],
+    groupObjects: number,
+  ) {
+    this.#path = path;
+    this.#dirfd = dirfd;
+    this.#made = made;
+    this.#groupObjects = groupObjects;
+    this.#fresh = !readDirectory(dirfd).some(({ name }) => /^[0-9a-f]{2}$/.test(name));
+  }
+
+  /** What the threads need to know. */
+  get config(): StoreConfig {
+    return { dirfd: this.#dirfd, claims: this.#claims.memory, fresh: this.#fresh };
+  }
+
+  /** Objects that were not in the store before, and their bytes. */
+  get written(): { readonly objects: number; readonly bytes: number } {
+    return { objects: this.#objects, bytes: this.#bytes };
+  }
+
+  /** Takes over complete objects. */
+  add(staged: readonly StagedObject[]): void {
+    for (const object of staged) {
+      this.#group.push(object);
+      this.#groupBytes += object.size;
+      this.#bytes += object.size;
+    }
+    this.#objects += staged.length;
+  }
+
+  /** Whether the group is large enough to be sealed. */
+  get isGroupFull(): boolean {
+    return this.#group.length >= this.#groupObjects || this.#groupBytes >= GROUP_BYTES;
+  }
+
+  /**
+   * Starts to make the group durable and to name its objects, when the group before is through. Throws
+   * what that one met.
+   */
+  async seal(pool: TaskPool, onPublished: (objects: number) => void): Promise<void> {
+    await this.#sealing;
+    const group = this.#group;
+    this.#group = [];
+    this.#groupBytes = 0;
+    this.#sealing = this.#publish(group, pool, onPublished);
+    // The error is for whoever awaits it next; until then it is not "unhandled".
+    this.#sealing.catch(() => undefined);
+  }
+
+  /** Waits until every object is durable under its name. */
+  async commit(pool: TaskPool, onPublished: (objects: number) => void): Promise<void> {
+    await this.seal(pool, onPublished);
+    await this.#sealing;
+    try {
+      await syncfsInBackground(this.#dirfd);
+    } catch (error) {
+      throw error instanceof SyscallError ? failedCall(this.#path, error) : error;
+    }
+  }
+
+  /** Waits for what is under way, and removes what has no name yet, and what was made and is empty. */
+  async discard(): Promise<void> {
+    await this.#sealing.catch(() => undefined);
+    for (const object of this.#group) discardTemporaryFile(object, this.#dirfd);
+    this.#group = [];
+    if (this.#made.length === 0) return;
+    for (const prefix of this.#prefixes) removeIfEmpty(this.#dirfd, prefix);
+    removeDirectories(this.#made);
+  }
+
+  close(): void {
+    close(this.#dirfd);
+  }
+
+  /** What a thread reported, as an error. */
+  failure({ reason, hint }: EntryFailure): ComposefsError {
+    return failed(this.#path, reason, hint);
+  }
+
+  async #publish(
+    group: readonly StagedObject[],
+    pool: TaskPool,
+    onPublished: (objects: number) => void,
+  ): Promise<void> {
+    if (group.length === 0) return;
+    try {
+      await syncfsInBackground(this.#dirfd);
+      for (const { digest } of group) this.#makePrefix(digest.slice(0, 2) as ByteString);
+    } catch (error) {
+      for (const object of group) discardTemporaryFile(object, this.#dirfd);
+      throw error instanceof SyscallError ? failedCall(this.#path, error) : error;
+    }
+    const batches: Promise<void>[] = [];
+    for (let at = 0; at < group.length; at += PUBLISH_BATCH) {
+      batches.push(this.#publishBatch(group.slice(at, at + PUBLISH_BATCH), pool, onPublished));
+    }
+    const failure = (await Promise.allSettled(batches)).find(({ status }) => status === "rejected");
+    if (failure !== undefined) throw (failure as PromiseRejectedResult).reason;
+  }
+
+  async #publishBatch(
+    objects: readonly StagedObject[],
+    pool: TaskPool,
+    onPublished: (objects: number) => void,
+  ): Promise<void> {
+    const reply = await pool.submit({ kind: "publish", objects });
+    if (reply.failure !== undefined) throw this.failure(reply.failure);
+    onPublished(reply.done);
+  }
+
+  /** Makes the directory `XX`, or checks that it is one. */
+  #makePrefix(prefix: ByteString): void {
+    if (this.#prefixes.has(prefix)) return;
+    try {
+      mkdirat(this.#dirfd, prefix, DIRECTORY_MODE);
+    } catch (error) {
+      if (!isErrno(error, "EEXIST")) throw error;
+      if ((lstatat(this.#dirfd, prefix).mode & S_IFMT) !== FILE_TYPE.directory) {
+        throw failed(this.#path, `"${prefix}" in it is not a directory`);
+      }
+    }
+    this.#prefixes.add(prefix);
+  }
+}
+
+function makeDirectories(path: ByteString, made: ByteString[]): void {
+  if (lstatatIfExists(AT_FDCWD, path) !== undefined) return;
+  const slash = path.replace(/\/+$/, "").lastIndexOf("/");
+  if (slash > 0) makeDirectories(sliceByteString(path, 0, slash), made);
+  try {
+    mkdirat(AT_FDCWD, path, DIRECTORY_MODE);
+    made.push(path);
+  } catch (error) {
+    if (!isErrno(error, "EEXIST")) throw error;
+  }
+}
+
+function removeDirectories(made: readonly ByteString[]): void {
+  for (const path of [...made].reverse()) removeIfEmpty(AT_FDCWD, path);
+}
+
+function removeIfEmpty(dirfd: Fd, path: ByteString): void {
+  try {
+    rmdirat(dirfd, path);
+  } catch (error) {
+    if (!isErrno(error, "ENOTEMPTY", "EEXIST", "ENOENT")) throw error;
+  }
+}
+
+function failedCall(path: ByteString, error: SyscallError): ComposefsError {
+  const { message, hint } = storeFailure(error);
+  return failed(path, message, hint, error);
+}
+
+function failed(path: ByteString, reason: string, hint?: string, cause?: unknown): ComposefsError {
+  return new ComposefsError(
+    "store-failed",
+    `Cannot store objects in "${displayText(path)}": ${reason}`,
+    { ...(hint === undefined ? {} : { hint }), ...(cause === undefined ? {} : { cause }) },
+  );
+}

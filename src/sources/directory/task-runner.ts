@@ -1,0 +1,31 @@
+/** Does a thread's tasks, whichever thread it is. */
+
+import { EntryReader } from "./entry-reader.ts";
+import { ObjectPublisher } from "./publish.ts";
+import type { Reply, Task, ThreadConfig } from "./tasks.ts";
+
+/** Runs tasks one after the other. */
+export class TaskRunner {
+  readonly #config: ThreadConfig;
+  #reader: EntryReader | undefined;
+  #publisher: ObjectPublisher | undefined;
+
+  constructor(config: ThreadConfig) {
+    this.#config = config;
+  }
+
+  /** Does a task, or as much of it as `budget` bytes of content allow. */
+  run(task: Task, budget: number): Reply {
+    switch (task.kind) {
+      case "entries":
+        this.#reader ??= new EntryReader(this.#config);
+        return this.#reader.read(task, budget);
+      case "publish":
+        this.#publisher ??= new ObjectPublisher(this.#config.store!.dirfd);
+        return this.#publisher.publish(task);
+      default:
+        task satisfies never;
+        throw new TypeError("unknown task");
+    }
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * What the threads of a scan say to each other. Descriptors are numbers that all threads share.
+ */
+
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
+import type { Fd } from "../../floor/mod.ts";
+import type { XattrChoice } from "./read-xattrs.ts";
+
+/** What every thread of a scan needs to know. */
+export interface ThreadConfig {
+  readonly xattrs: XattrChoice;
+  readonly skipDevices: boolean;
+  /** Not 0: stop at the next entry. */
+  readonly cancelled: SharedArrayBuffer;
+  readonly store: StoreConfig | undefined;
+}
+
+/** The store as the threads see it. */
+export interface StoreConfig {
+  /** The directory, open. */
+  readonly dirfd: Fd;
+  /** See {@link DigestClaims}. */
+  readonly claims: SharedArrayBuffer;
+  /** The store was empty when the run began, so that most objects will be new. */
+  readonly fresh: boolean;
+}
+
+/** A piece of work. */
+export type Task = EntriesTask | PublishTask;
+
+/** Reads some entries. */
+export interface EntriesTask {
+  readonly kind: "entries";
+  readonly parts: readonly EntriesPart[];
+}
+
+/** Entries of one directory. */
+export interface EntriesPart {
+  /** The directory, open until the reply is there. */
+  readonly dirfd: Fd;
+  /** For each entry the letter of its `d_type` (see `encodeType`), its name and a slash. */
+  readonly entries: string;
+}
+
+/** Gives objects their names. Their content is durable. */
+export interface PublishTask {
+  readonly kind: "publish";
+  readonly objects: readonly StagedObject[];
+}
+
+/** An object that is complete and has no name yet. */
+export interface StagedObject {
+  readonly fd: Fd;
+  /** Its temporary name where it could not be made without one. */
+  readonly name: string | undefined;
+  readonly digest: FsVerityDigest;
+  readonly size: number;
+}
+
+/** The answer to an {@link EntriesTask}. */
+export interface EntriesReply {
+  readonly kind: "entries";
+  /** How many entries were read, from the first on; the rest are still to be read. */
+  readonly done: number;
+  /** One record for each; see entry-record.ts. */
+  readonly records: Uint8Array;
+  /** The caller owns their descriptors now. */
+  readonly staged: readonly StagedObject[];
+  /** Bytes of content read. */
+  readonly bytes: number;
+  /** Different objects met for the first time in this run, and their bytes. */
+  readonly objects: number;
+  readonly objectBytes: number;
+  /** Why the entry with number `done` could not be read. */
+  readonly failure: EntryFailure | undefined;
+}
+
+/** The answer to a {@link PublishTask}. */
+export interface PublishReply {
+  readonly kind: "publish";
+  /** How many objects have their names; the descriptors of all objects are closed. */
+  readonly done: number;
+  readonly failure: EntryFailure | undefined;
+}
+
+export type Reply = EntriesReply | PublishReply;
+
+/** The reply that a task of this type gets. */
+export type ReplyTo<T extends Task> = Extract<Reply, { readonly kind: T["kind"] }>;
+
+/** What went wrong, without the path, which only the walking thread knows. */
+export interface EntryFailure {
+  readonly code: "source-changed" | "source-unreadable" | "invalid-tree" | "store-failed";
+  readonly reason: string;
+  readonly hint: string | undefined;
+  /** The entry that was read when it happened, counted from 0; none if it was about the store. */
+  readonly entry: number | undefined;
+}
+
+const FIRST_TYPE_LETTER = 0x41;
+
+/** A `d_type` as one letter. */
+export function encodeType(type: number): string {
+  return String.fromCharCode(FIRST_TYPE_LETTER + type);
+}
+
+/** The `d_type` and the name of what `encodeType(type) + name` makes. */
+export function decodeEntry(text: string): { readonly type: number; readonly name: ByteString } {
+  return {
+    type: text.charCodeAt(0) - FIRST_TYPE_LETTER,
+    name: text.slice(1) as ByteString,
+  };
+}

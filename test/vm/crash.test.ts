@@ -1,0 +1,125 @@
+/**
+ * Power cuts while a store is filled. A machine's writes are recorded, and the disk is put together as a cut
+ * at a random moment leaves it; a part of what was not flushed is lost, as a disk's own memory loses it.
+ */
+
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect } from "vitest";
+import { makePartitionedDisk, vmDescribe, vmTest, WriteLog } from "./harness/mod.ts";
+import type { Bench } from "./harness/mod.ts";
+import { mountDisks, writeFiles } from "./harness/store.ts";
+
+const CUTS = { ext4: 25, btrfs: 25 } as const;
+const REAL_CUTS = 4;
+const DISK_SIZE = { ext4: "48M", btrfs: "128M" } as const;
+
+const INGEST = "mkcomposefs --print-digest --digest-store=/b/objects /a /b/image.cfs";
+
+/** What test/vm/guest/check-store.mjs prints about a disk. */
+interface Found {
+  readonly objects: number;
+  readonly others: number;
+  readonly hasImage: boolean;
+  readonly problems: readonly string[];
+  readonly again: { readonly status: number; readonly output: string; readonly objects: number };
+}
+
+/** Forty files from one block to 200 kB, some with the same content. */
+function sourceDisk(bench: Bench): string {
+  const files: Record<string, number> = {};
+  for (let number = 0; number < 40; number += 1) files[`file-${number}`] = 65 + number ** 2 * 131;
+  return bench.disk("ext4", "32M", writeFiles(join(bench.directory, "files"), files));
+}
+
+/** Numbers from 0 up to 1, the same for the same seed (mulberry32). */
+function randomNumbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Checks disks in one machine. */
+async function checkDisks(
+  bench: Bench,
+  source: string,
+  disks: readonly string[],
+): Promise<Found[]> {
+  const together = join(bench.directory, "together");
+  makePartitionedDisk(together, disks);
+  const machine = await bench.boot({
+    tier: "saved-state",
+    disks: [source, together],
+    limit: 120_000,
+  });
+  await machine.output("modprobe virtio_blk && mount -o ro /dev/vda /a");
+  const devices = disks.map((_, index) => `/dev/vdb${index + 1}`);
+  const printed = await machine.output(`node /opt/check-store.mjs ${devices.join(" ")}`, {
+    timeout: 100_000,
+  });
+  return printed.split("\n").map((line) => JSON.parse(line) as Found);
+}
+
+for (const format of ["ext4", "btrfs"] as const) {
+  vmDescribe(`a store on ${format}`, () => {
+    vmTest(`survives ${CUTS[format]} power cuts at random moments`, async (bench) => {
+      const seed = Number(process.env["COMPOSEFS_TEST_SEED"] ?? Date.now() % 1_000_000);
+      const random = randomNumbers(seed);
+      const source = sourceDisk(bench);
+      const empty = bench.disk(format, DISK_SIZE[format]);
+      const recorded = { path: bench.copyOf(empty), writes: join(bench.directory, "writes") };
+
+      const machine = await bench.boot({ tier: "saved-state", disks: [source, recorded] });
+      await mountDisks(machine);
+      const digest = await machine.output(INGEST);
+      await machine.output("sync");
+      await machine.powerCut();
+
+      const log = new WriteLog(recorded.writes);
+      const disks = Array.from({ length: CUTS[format] }, (_, number) => {
+        const disk = join(bench.directory, `cut-${number}`);
+        log.cut(empty, disk, Math.floor(random() * (log.length + 1)), () => random() < 0.5);
+        return disk;
+      });
+      const found = await checkDisks(bench, source, disks);
+
+      expect(found.length).toBe(disks.length);
+      for (const [number, state] of found.entries()) {
+        const label = `cut ${number}, seed ${seed}`;
+        expect(state.problems, label).toEqual([]);
+        expect(state.again, label).toEqual({ status: 0, output: digest, objects: 40 });
+      }
+      const withImage = found.filter((state) => state.hasImage).length;
+      console.log(
+        `${format}, seed ${seed}: ${disks.length} cuts in ${log.length} writes and flushes left ` +
+          `${Math.min(...found.map((state) => state.objects))} to ` +
+          `${Math.max(...found.map((state) => state.objects))} objects, ` +
+          `${found.reduce((sum, state) => sum + state.others, 0)} other files, ` +
+          `${withImage} times the image`,
+      );
+    });
+
+    vmTest(`survives the machine's own end, ${REAL_CUTS} times`, async (bench) => {
+      const source = sourceDisk(bench);
+      const empty = bench.disk(format, DISK_SIZE[format]);
+      const disks: string[] = [];
+      for (let number = 0; number < REAL_CUTS; number += 1) {
+        const disk = bench.copyOf(empty);
+        const machine = await bench.boot({ tier: "saved-state", disks: [source, disk] });
+        await mountDisks(machine);
+        const ingest = machine.run(INGEST).catch(() => undefined);
+        await Promise.race([ingest, sleep(1000 + Math.random() * 2000)]);
+        await machine.powerCut();
+        disks.push(disk);
+      }
+      for (const state of await checkDisks(bench, source, disks)) {
+        expect(state.problems).toEqual([]);
+        expect(state.again).toMatchObject({ status: 0, objects: 40 });
+      }
+    });
+  });
+}

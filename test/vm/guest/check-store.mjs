@@ -1,0 +1,112 @@
+/**
+ * Looks at the stores that power cuts left behind, in the guest: `check-store.mjs DEVICE...`, with the files
+ * that were to be stored mounted on /a. For each device it prints one JSON object:
+ *
+ *   objects   files under the name of an object
+ *   others    files in the store under another name: what was being written
+ *   hasImage  whether the image is there
+ *   problems  what must never be: each a sentence
+ *   again     status and output of the same command, run once more, and the image's digest after it
+ */
+
+import { spawnSync } from "node:child_process";
+import { closeSync, existsSync, openSync, readdirSync } from "node:fs";
+
+const dist = "/opt/composefs/dist";
+const { objectPath, fsVerityDigestFrom, walkTree } = await import(`${dist}/core/mod.js`);
+const { openImage } = await import(`${dist}/core/erofs/reader.js`);
+const { readTree } = await import(`${dist}/core/erofs/read-tree.js`);
+const { measureVerity, openFileSource } = await import(`${dist}/floor/mod.js`);
+
+const STORE = "/b/objects";
+const IMAGE = "/b/image.cfs";
+
+for (const device of process.argv.slice(2)) {
+  must("mount", [device, "/b"]);
+  const found = inspect();
+  const { status, stdout, stderr } = run("mkcomposefs", [
+    "--print-digest",
+    `--digest-store=${STORE}`,
+    "/a",
+    IMAGE,
+  ]);
+  const afterwards = inspect();
+  must("umount", ["/b"]);
+  console.log(
+    JSON.stringify({
+      ...found,
+      problems: [
+        ...found.problems,
+        ...afterwards.problems.map((problem) => `after the same command: ${problem}`),
+      ],
+      again: { status, output: `${stdout}${stderr}`.trim(), objects: afterwards.objects },
+    }),
+  );
+}
+
+function inspect() {
+  const found = { objects: 0, others: 0, hasImage: existsSync(IMAGE), problems: [] };
+  const objects = new Set();
+  for (const entry of existsSync(STORE)
+    ? readdirSync(STORE, { recursive: true, withFileTypes: true })
+    : []) {
+    if (!entry.isFile()) continue;
+    const path = `${entry.parentPath}/${entry.name}`.slice(STORE.length + 1);
+    if (/^[0-9a-f]{2}\/[0-9a-f]{62}$/.test(path)) {
+      found.objects += 1;
+      objects.add(path);
+      const measured = measuredPath(`${STORE}/${path}`);
+      if (measured !== path) found.problems.push(`object ${path} measures as ${measured}`);
+    } else {
+      found.others += 1;
+    }
+  }
+  if (found.hasImage) {
+    try {
+      for (const path of objectsOfImage()) {
+        if (!objects.has(path)) found.problems.push(`the image names a missing object: ${path}`);
+      }
+    } catch (error) {
+      found.problems.push(`the image cannot be read: ${error}`);
+    }
+  }
+  return found;
+}
+
+/** The path that the kernel's digest of a file asks for, or what it says instead. */
+function measuredPath(file) {
+  let fd;
+  try {
+    fd = openSync(file, "r");
+  } catch (error) {
+    return error.code;
+  }
+  try {
+    const measured = measureVerity(fd);
+    return measured === undefined ? "nothing" : objectPath(fsVerityDigestFrom(measured.digest));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function* objectsOfImage() {
+  const source = openFileSource(IMAGE);
+  try {
+    for (const { node } of walkTree(readTree(openImage(source)))) {
+      if (node.kind === "file" && node.content.kind === "external") {
+        yield node.content.path.replace(/^\//, "");
+      }
+    }
+  } finally {
+    source.close();
+  }
+}
+
+function run(command, args) {
+  return spawnSync(command, args, { encoding: "utf8" });
+}
+
+function must(command, args) {
+  const { status, stderr } = run(command, args);
+  if (status !== 0) throw new Error(`${command} ${args.join(" ")}: status ${status}: ${stderr}`);
+}

@@ -1,0 +1,20 @@
+/** Tests in virtual machines. How to write one: docs/testing.md. */
+
+export type { CommandResult } from "./agent.ts";
+export { Bench, vmDescribe, vmTest } from "./bench.ts";
+export type { BootRequest, SavedBench } from "./bench.ts";
+export {
+  copyWithFlippedBit,
+  flipOnDisk,
+  makeBootDisk,
+  makeDisk,
+  makePartitionedDisk,
+} from "./disk.ts";
+export type { BootDisk, DiskFormat } from "./disk.ts";
+export { makeUki } from "./firmware.ts";
+export { GUEST_SOURCES, Initramfs } from "./initramfs.ts";
+export type { Machine } from "./machine.ts";
+export { hostTool, setUp } from "./setup.ts";
+export { addPackage } from "./states.ts";
+export type { StateName } from "./states.ts";
+export { WriteLog } from "./write-log.ts";

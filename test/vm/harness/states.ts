@@ -1,0 +1,68 @@
+/** The two saved states, and what is in their memory. */
+
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { CHECKOUT } from "../../support/shared.ts";
+import { GUEST_SOURCES, Initramfs } from "./initramfs.ts";
+import { savedState } from "./saved-state.ts";
+import type { SavedState } from "./saved-state.ts";
+import { findTool, VM_CACHE } from "./setup.ts";
+
+/** Which saved state: busybox alone, or with Node and this package's command line too. */
+export type StateName = "bare" | "node";
+
+/** Makes both states, unless they are there for this checkout as it is now. */
+export async function prepareStates(): Promise<Record<StateName, SavedState>> {
+  const work = mkdtempSync(join(VM_CACHE, "making-archives-"));
+  try {
+    const archive = (name: StateName): string => join(work, name);
+    bareInitramfs().finish(archive("bare"));
+    const node = bareInitramfs();
+    addPackage(node);
+    node.copy(join(GUEST_SOURCES, "warm.sh"), "etc/warm");
+    node.copy(join(GUEST_SOURCES, "check-store.mjs"), "opt/check-store.mjs");
+    node.finish(archive("node"));
+    return {
+      bare: await savedState("bare", archive("bare")),
+      node: await savedState("node", archive("node")),
+    };
+  } finally {
+    rmSync(work, { recursive: true });
+  }
+}
+
+/** Busybox, the modules, and Debian's `fsverity`, as a second opinion on what the kernel measures. */
+function bareInitramfs(): Initramfs {
+  const initramfs = new Initramfs(join(GUEST_SOURCES, "init.sh"));
+  initramfs.copyProgram(findTool("fsverity"), "usr/bin/fsverity");
+  return initramfs;
+}
+
+/** Adds Node and this package as it is installed: `bin`, `dist`, `native` and what it depends on. */
+export function addPackage(initramfs: Initramfs): void {
+  initramfs.copyProgram(process.execPath, "usr/bin/node");
+  initramfs.link("../../bin/busybox", "usr/bin/env");
+  const packageJson = JSON.parse(readFileSync(join(CHECKOUT, "package.json"), "utf8")) as {
+    readonly bin: Record<string, string>;
+    readonly dependencies: Record<string, string>;
+  };
+  for (const part of ["package.json", "bin", "dist", "native"]) {
+    initramfs.copy(join(CHECKOUT, part), `opt/composefs/${part}`);
+  }
+  // koffi's compiled part is a package of its own for each architecture.
+  for (const name of [...Object.keys(packageJson.dependencies), "@koromix/koffi-linux-x64"]) {
+    const path = `node_modules/${name}`;
+    initramfs.copy(join(CHECKOUT, path), `opt/composefs/${path}`);
+  }
+  for (const [name, path] of Object.entries(packageJson.bin)) {
+    initramfs.link(`../../opt/composefs/${path}`, `usr/bin/${name}`);
+  }
+  // STANDIN
+  initramfs.copyLibraries("/opt/xpeers/composefs-c/build/tools/mkcomposefs");
+  initramfs.unlink("usr/bin/mkcomposefs");
+  initramfs.copy("/opt/xpeers/composefs-c/build/tools/mkcomposefs", "usr/bin/mkcomposefs");
+  // STANDIN
+  initramfs.copyLibraries("/opt/xpeers/composefs-c/build/tools/mkcomposefs");
+  initramfs.unlink("usr/bin/mkcomposefs");
+  initramfs.copy("/opt/xpeers/composefs-c/build/tools/mkcomposefs", "usr/bin/mkcomposefs");
+}
