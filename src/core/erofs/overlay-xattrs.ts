@@ -22,6 +22,7 @@ import {
   unescapeOverlayName,
 } from "../overlay/names.ts";
 import type { Xattrs } from "../tree/node.ts";
+import { PATH_MAX } from "./format.ts";
 import type { ErofsInode } from "./inode.ts";
 import type { SuperBlock } from "./superblock.ts";
 import {
@@ -57,6 +58,9 @@ interface SharedXattr {
   readonly xattr: ErofsXattr;
   readonly meaning: Meaning;
   readonly value: Uint8Array;
+  /** What it says to overlayfs, once an inode has asked for that. */
+  redirect: ByteString | undefined;
+  metacopy: FsVerityDigest | "none" | undefined;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -106,52 +110,63 @@ export class OverlayXattrReader {
     for (let at = inlineXattrsOffset(this.#reader, inode); at < inode.tailOffset;) {
       const xattr = decodeXattr(this.#reader, at, inode.tailOffset, this.#names);
       at = nextXattrOffset(xattr);
-      const name = this.#understand(view, inode, xattr, this.#meaningOf(xattr.name));
-      if (name === undefined) continue;
-      own ??= new Map();
-      add(own, name, this.#reader.copy(xattr.valueOffset, xattr.valueSize), xattr);
+      const meaning = this.#meaningOf(xattr.name);
+      if (isForOverlay(meaning, inode)) {
+        this.#note(view, meaning.role, xattr);
+      } else if (meaning.visible !== undefined) {
+        own ??= new Map();
+        const value = this.#reader.copy(xattr.valueOffset, xattr.valueSize);
+        add(own, meaning.visible, value, xattr);
+      }
     }
     const kept: number[] = [];
     for (const id of sharedXattrIds(this.#reader, inode)) {
-      const { xattr, meaning, value } = this.#sharedXattr(id);
-      const name = this.#understand(view, inode, xattr, meaning);
-      if (name === undefined) continue;
-      if (own === undefined) kept.push(id);
-      else add(own, name, value, xattr);
+      const shared = this.#sharedXattr(id);
+      const { xattr, meaning } = shared;
+      if (isForOverlay(meaning, inode)) {
+        this.#note(view, meaning.role, xattr, shared);
+      } else if (meaning.visible !== undefined) {
+        if (own === undefined) kept.push(id);
+        else add(own, meaning.visible, shared.value, xattr);
+      }
     }
     view.xattrs = own ?? this.#setOf(kept);
     return view;
   }
 
-  /** Notes what overlayfs is told; returns the name under which users see the xattr, if they do. */
-  #understand(
+  /** Notes what overlayfs is told about a file; of a shared xattr it is decoded once. */
+  #note(
     view: Mutable<OverlayView>,
-    inode: ErofsInode,
+    role: Meaning["role"],
     xattr: ErofsXattr,
-    meaning: Meaning,
-  ): ByteString | undefined {
-    if (meaning.role === "plain" || inode.kind !== "file") return meaning.visible;
-    switch (meaning.role) {
-      case "metacopy":
-        if (view.metacopy !== undefined) throw corrupt(xattr.offset, "a second metacopy xattr");
-        view.metacopy = decodeMetacopy(this.#reader.view(xattr.valueOffset, xattr.valueSize));
-        if (view.metacopy === undefined) throw corrupt(xattr.offset, "a malformed metacopy xattr");
-        break;
-      case "redirect":
-        if (view.redirect !== undefined) throw corrupt(xattr.offset, "a second redirect xattr");
-        view.redirect = this.#redirect(xattr);
-        break;
-      case "whiteout":
-        view.isEscapedWhiteout = true;
+    shared?: SharedXattr,
+  ): void {
+    if (role === "whiteout") {
+      view.isEscapedWhiteout = true;
+    } else if (role === "metacopy") {
+      if (view.metacopy !== undefined) throw corrupt(xattr.offset, "a second metacopy xattr");
+      view.metacopy = shared?.metacopy ?? this.#metacopy(xattr);
+      if (shared !== undefined) shared.metacopy = view.metacopy;
+    } else if (role === "redirect") {
+      if (view.redirect !== undefined) throw corrupt(xattr.offset, "a second redirect xattr");
+      view.redirect = shared?.redirect ?? this.#redirect(xattr);
+      if (shared !== undefined) shared.redirect = view.redirect;
     }
-    return undefined;
+  }
+
+  #metacopy(xattr: ErofsXattr): FsVerityDigest | "none" {
+    const metacopy = decodeMetacopy(this.#reader.view(xattr.valueOffset, xattr.valueSize));
+    if (metacopy === undefined) throw corrupt(xattr.offset, "a malformed metacopy xattr");
+    return metacopy;
   }
 
   #redirect(xattr: ErofsXattr): ByteString {
     const { valueOffset, valueSize } = xattr;
     const skipped = valueSize > 1 && this.#reader.u8(valueOffset) === SLASH ? 1 : 0;
     const path = this.#reader.text(valueOffset + skipped, valueSize - skipped);
-    if (path === EMPTY || path.includes("\0")) throw corrupt(xattr.offset, "a redirect to nowhere");
+    if (path === EMPTY || path.length >= PATH_MAX || path.includes("\0")) {
+      throw corrupt(xattr.offset, "a redirect that is no path");
+    }
     return path;
   }
 
@@ -174,7 +189,8 @@ export class OverlayXattrReader {
     this.#sharedBytes += xattr.valueOffset + xattr.valueSize - xattr.offset;
     if (this.#sharedBytes > reader.size) throw corrupt(xattr.offset, "shared xattrs overlap");
     const value = reader.copy(xattr.valueOffset, xattr.valueSize);
-    const shared = { xattr, meaning: this.#meaningOf(xattr.name), value };
+    const meaning = this.#meaningOf(xattr.name);
+    const shared = { xattr, meaning, value, redirect: undefined, metacopy: undefined };
     this.#shared.set(id, shared);
     return shared;
   }
@@ -194,6 +210,11 @@ export class OverlayXattrReader {
     }
     return set;
   }
+}
+
+/** Whether an xattr speaks to overlayfs: only of regular files do we have to know what it says. */
+function isForOverlay(meaning: Meaning, inode: ErofsInode): boolean {
+  return meaning.role !== "plain" && inode.kind === "file";
 }
 
 function meaningOf(name: ByteString): Meaning {

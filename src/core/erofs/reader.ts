@@ -7,7 +7,7 @@
  * by `readTree`.
  */
 
-import { byteStringFrom } from "../bytes/byte-string.ts";
+import { EMPTY, byteStringFrom } from "../bytes/byte-string.ts";
 import type { ByteString } from "../bytes/byte-string.ts";
 import { SourceReader } from "../bytes/reader.ts";
 import type { ByteSource } from "../bytes/source.ts";
@@ -107,24 +107,37 @@ export class ErofsImage {
    * them: see {@link isWhiteoutStub}.
    */
   *entries(directory: DirectoryInode, parent?: Nid): Generator<DirectoryEntry, void, undefined> {
+    for (const entries of this.entryBlocks(directory, parent)) yield* entries;
+  }
+
+  /** The same, one block of the directory at a time. */
+  *entryBlocks(
+    directory: DirectoryInode,
+    parent?: Nid,
+  ): Generator<DirectoryEntry[], void, undefined> {
     const extents = flatExtents(this.reader, directory);
     const count = direntBlockCount(extents);
-    let last = "" as ByteString;
+    let last = EMPTY;
     let dots = 0;
     for (let index = 0; index < count; index++) {
       const block = direntBlock(extents, index);
-      for (const entry of decodeDirents(this.reader, this.superBlock, block, last)) {
-        last = entry.name;
+      const entries = decodeDirents(this.reader, this.superBlock, block, last);
+      last = entries[entries.length - 1]!.name;
+      // At most two in all blocks together, and in most directories in one place.
+      for (let at = 0; at < entries.length && dots < 2;) {
+        const entry = entries[at]!;
         if (entry.name !== DOT && entry.name !== DOT_DOT) {
-          yield entry;
+          at++;
           continue;
         }
         const expected = entry.name === DOT ? directory.nid : (parent ?? entry.nid);
         if (entry.nid !== expected || entry.kind !== "directory") {
           throw corrupt(entry.offset, `"${entry.name}" is not what it should be`);
         }
+        entries.splice(at, 1);
         dots++;
       }
+      yield entries;
     }
     if (dots !== 2) throw corrupt(directory.offset, `a directory without "." and ".."`);
   }
@@ -223,7 +236,7 @@ export class ErofsImage {
     }
     if (high < 0) return undefined;
     const block = direntBlock(extents, low);
-    const entries = decodeDirents(this.reader, this.superBlock, block, "" as ByteString);
+    const entries = decodeDirents(this.reader, this.superBlock, block, EMPTY);
     return binarySearch(entries, name);
   }
 

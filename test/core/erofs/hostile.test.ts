@@ -224,6 +224,22 @@ describe("reading an image that asks for more than it has", () => {
     expect(new Set(values).size).toBe(1);
   });
 
+  test("keeps one copy of a backing path that many files share", () => {
+    const path = "p".repeat(4000);
+    const files = lines(20_000, (i) => `/f${i} 7 100644 1 0 0 0 0.0 ${path} - -`);
+    const image = imageOfDump(`/ 0 40755 2 0 0 0 0.0 - - -\n${files}`, 1);
+    expect(image.length).toBeLessThan(3e6);
+    withinMemory((sample) => {
+      const { entries } = readTree(openImage(memorySource(image)));
+      for (const node of entries.values()) {
+        expect(node.kind === "file" && node.content).toMatchObject({ path });
+        break;
+      }
+      expect(entries.size).toBe(20_000);
+      sample();
+    });
+  });
+
   test("refuses inodes that lie in each other's xattrs", () => {
     const files = lines(5000, (i) => `/f${i} 0 100644 1 0 0 0 0.0 - - -`);
     const image = imageOfDump(`/ 0 40755 2 0 0 0 0.0 - - -\n${files}`, 2);
