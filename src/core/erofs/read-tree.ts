@@ -4,7 +4,7 @@
 
 import type { ByteString } from "../bytes/byte-string.ts";
 import type { Directory, Leaf, Node } from "../tree/node.ts";
-import type { Nid } from "./inode.ts";
+import { NidMap } from "./nid-map.ts";
 import type { ErofsImage } from "./reader.ts";
 import { walkImage } from "./walk-image.ts";
 import type { WalkImageOptions } from "./walk-image.ts";
@@ -15,7 +15,7 @@ export function readTree(image: ErofsImage, options: WalkImageOptions = {}): Dir
 }
 
 function collectTree(image: ErofsImage, options: WalkImageOptions): Directory {
-  const leaves = new Map<Nid, Leaf>();
+  const leaves = new NidMap<Leaf>();
   /** The directory that is being filled at each depth. */
   const open: Map<ByteString, Node>[] = [];
   let root: Directory | undefined;
@@ -28,7 +28,7 @@ function collectTree(image: ErofsImage, options: WalkImageOptions): Directory {
     else open[depth - 1]!.set(name, node);
     // What the walk hands out is empty and nobody else's: it is filled here.
     if (node.kind === "directory") open[depth] = node.entries as Map<ByteString, Node>;
-    else leaves.set(nid, node);
+    else leaves.add(nid, node);
   }
   return root!;
 }

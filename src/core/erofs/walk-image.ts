@@ -15,8 +15,9 @@ import type { ByteString } from "../bytes/byte-string.ts";
 import { ImageError } from "../errors.ts";
 import type { Directory, Leaf } from "../tree/node.ts";
 import type { DirectoryEntry } from "./dirent.ts";
-import { EROFS_SLOTSIZE, PATH_MAX } from "./format.ts";
-import type { DirectoryInode, ErofsInode, Nid } from "./inode.ts";
+import { PATH_MAX } from "./format.ts";
+import type { DirectoryInode, Nid } from "./inode.ts";
+import { NidSet } from "./nid-map.ts";
 import { NodeReader } from "./read-node.ts";
 import type { ErofsImage } from "./reader.ts";
 import { isDirectory } from "./reader.ts";
@@ -50,7 +51,10 @@ interface OpenDirectory {
   readonly nid: Nid;
   /** Path with a slash at the end. */
   readonly prefix: string;
-  readonly remaining: Iterator<DirectoryEntry>;
+  readonly blocks: Iterator<readonly DirectoryEntry[]>;
+  /** The block that is being read, and which of its entries comes next. */
+  entries: readonly DirectoryEntry[];
+  next: number;
 }
 
 /** A leaf under its first name. */
@@ -74,8 +78,7 @@ class ImageWalk {
   readonly #image: ErofsImage;
   readonly #toplevel: ReadonlySet<ByteString> | undefined;
   readonly #nodes: NodeReader;
-  /** A bit for each place where an inode can start. */
-  readonly #seen: Uint8Array;
+  readonly #seen = new NidSet();
   /** Leaves that may have further names, with their first one. */
   readonly #firsts = new Map<Nid, FirstName>();
   #keepsAll = false;
@@ -85,13 +88,12 @@ class ImageWalk {
     this.#image = image;
     this.#toplevel = toplevel;
     this.#nodes = new NodeReader(image);
-    this.#seen = new Uint8Array(Math.ceil(image.size / EROFS_SLOTSIZE / 8));
   }
 
   /** Depth first: the first name of an inode on this way is the leaf, those after it are links. */
   *entries(): Generator<ImageEntry, void, undefined> {
     const root = this.#image.root();
-    this.#mark(root);
+    this.#seen.add(root.nid);
     yield {
       path: "/" as ByteString,
       name: "" as ByteString,
@@ -102,13 +104,13 @@ class ImageWalk {
     };
     while (this.#open.length > 0) {
       const directory = this.#open[this.#open.length - 1]!;
-      const next = directory.remaining.next();
-      if (next.done === true) {
+      const next = nextEntry(directory);
+      if (next === undefined) {
         this.#open.pop();
         continue;
       }
-      if (this.#open.length === 1 && this.#toplevel?.has(next.value.name) === false) continue;
-      const entry = this.#entry(next.value, directory);
+      if (this.#open.length === 1 && this.#toplevel?.has(next.name) === false) continue;
+      const entry = this.#entry(next, directory);
       if (entry !== undefined) yield entry;
     }
   }
@@ -123,7 +125,7 @@ class ImageWalk {
       throw corrupt(entry.offset, `a ${inode.kind} whose directory entry says ${entry.kind}`);
     }
     if (isDirectory(inode)) {
-      if (this.#mark(inode)) throw corrupt(entry.offset, "a directory that has two names");
+      if (this.#seen.add(nid)) throw corrupt(entry.offset, "a directory that has two names");
       const node = this.#enter(inode, directory.nid, `${path}/`);
       return { path, name, depth, nid, node, linkOf: undefined };
     }
@@ -131,7 +133,7 @@ class ImageWalk {
       if (inode.nlink > 1) throw corrupt(inode.offset, "a whiteout stub with several links");
       return undefined;
     }
-    if (this.#mark(inode)) {
+    if (this.#seen.add(nid)) {
       const first = this.#first(nid);
       return { path, name, depth, nid, node: first.node, linkOf: first.path };
     }
@@ -146,18 +148,9 @@ class ImageWalk {
       throw corrupt(inode.offset, `directories more than ${MAX_DEPTH} deep`);
     }
     const node = this.#nodes.directory(inode);
-    const remaining = this.#image.entries(inode, parent);
-    this.#open.push({ nid: inode.nid, prefix, remaining });
+    const blocks = this.#image.entryBlocks(inode, parent);
+    this.#open.push({ nid: inode.nid, prefix, blocks, entries: [], next: 0 });
     return node;
-  }
-
-  /** Notes that an inode has a name. Returns whether it had one before. */
-  #mark(inode: ErofsInode): boolean {
-    const slot = inode.offset / EROFS_SLOTSIZE;
-    const bit = 1 << (slot & 7);
-    const before = this.#seen[slot >> 3]!;
-    this.#seen[slot >> 3] = before | bit;
-    return (before & bit) !== 0;
   }
 
   #first(nid: Nid): FirstName {
@@ -170,6 +163,16 @@ class ImageWalk {
     for (const [each, first] of walk.#firsts) this.#firsts.set(each, first);
     return this.#firsts.get(nid)!;
   }
+}
+
+function nextEntry(directory: OpenDirectory): DirectoryEntry | undefined {
+  while (directory.next === directory.entries.length) {
+    const block = directory.blocks.next();
+    if (block.done === true) return undefined;
+    directory.entries = block.value;
+    directory.next = 0;
+  }
+  return directory.entries[directory.next++];
 }
 
 function corrupt(offset: number, reason: string): ImageError {
