@@ -60,7 +60,7 @@ export interface ErofsInode {
   readonly gid: number;
   /** Of a compact inode: the build time of the image. */
   readonly mtime: Timestamp;
-  /** The number that `stat` shows. */
+  /** `i_ino`, once meant for `stat` with 32 bits; Linux shows the nid. */
   readonly ino: number;
   /** First block, device number or chunk format: `i_u`. */
   readonly u: number;
