@@ -3,7 +3,7 @@
  *
  * The fields tile the file: no gap, no overlap. What no structure of the image accounts for is
  * padding if it is zeros, else "unreferenced". A broken image is explained as far as it can be, and
- * the field where `readTree` gives up says so.
+ * the field where `walkImage` gives up says so.
  */
 
 import { displayText } from "../bytes/byte-string.ts";
@@ -15,9 +15,9 @@ import type { ExplainedField } from "./explain-fields.ts";
 import { EROFS_BLKSIZ, EROFS_NULL_ADDR } from "./format.ts";
 import { START_EXTENTS, mapImage } from "./image-map.ts";
 import type { Extent } from "./image-map.ts";
-import { readTree } from "./read-tree.ts";
 import { openImage } from "./reader.ts";
 import type { ErofsImage } from "./reader.ts";
+import { walkImage } from "./walk-image.ts";
 
 export type { ExplainedField };
 
@@ -80,7 +80,9 @@ function examine(source: ByteSource): Examined {
   }
   const extents = image.wholly(() => mapImage(image));
   try {
-    readTree(image);
+    image.wholly(() => {
+      for (const _ of walkImage(image));
+    });
     return { image, extents, problem: undefined };
   } catch (error) {
     if (!(error instanceof ImageError)) throw error;
