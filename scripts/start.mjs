@@ -5,33 +5,30 @@
  *
  *     npm start                   a tree of this machine
  *     npm start -- DIR            DIR
- *     npm start -- DIR OUTPUT     keeps image and objects in OUTPUT, a directory
+ *     npm start -- DIR OUTPUT     DIR, with image and objects in OUTPUT instead of .cache/start
  */
 
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { mkdirSync, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join, relative, resolve } from "node:path";
 import { chooseTree } from "./choose-tree.mjs";
-import { launch, LauncherError, prepareCheckout } from "./checkout.mjs";
+import { CHECKOUT, launch, LauncherError, prepareCheckout } from "./checkout.mjs";
 import { compareTrees } from "./compare-trees.mjs";
 
 await launch(async () => {
-  const [directory, output] = process.argv.slice(2);
+  const [directory, output] = process.argv.slice(2).filter((arg) => arg !== "--");
   if (directory !== undefined && !statSync(directory, { throwIfNoEntry: false })?.isDirectory()) {
     throw new LauncherError(`Cannot start on "${directory}": not a directory`);
   }
   prepareCheckout();
   const source = directory === undefined ? chooseTree() : resolve(directory);
-  const work =
-    output === undefined ? mkdtempSync(join(tmpdir(), "composefs-start-")) : resolve(output);
+  const work = output === undefined ? join(CHECKOUT, ".cache", "start") : resolve(output);
   mkdirSync(work, { recursive: true });
-  try {
-    return await demonstrate(source, work);
-  } finally {
-    if (output === undefined) rmSync(work, { recursive: true });
-    else console.log(`Kept       ${join(work, "image.cfs")} and ${join(work, "objects")}`);
-  }
+  await demonstrate(source, work);
+  const shown = relative(process.cwd(), join(work, "image.cfs"));
+  console.log(`\nTo go on:  ./bin/composefs ls ${shown}`);
+  return 0;
 });
 
 /**
@@ -59,13 +56,14 @@ async function demonstrate(source, work) {
   console.log(
     `           ${number(counts.leaves)} files in ${number(counts.directories)} directories`,
   );
-  console.log(`Objects    ${number(counts.objects)} of ${bytes(counts.objectBytes)} in all`);
-  const saved = counts.externalBytes - counts.objectBytes;
-  const share = counts.externalBytes === 0 ? 0 : (100 * saved) / counts.externalBytes;
+  const { externalFiles, externalBytes, objects: stored, objectBytes } = counts;
+  const saved = externalBytes - objectBytes;
+  const share = externalBytes === 0 ? 0 : (100 * saved) / externalBytes;
   console.log(
-    `           ${bytes(saved)} (${share.toFixed(1)} %) saved by deduplication: ` +
-      `${number(counts.externalFiles)} files of ${bytes(counts.externalBytes)} have the rest`,
+    `Objects    ${number(stored)} of ${bytes(objectBytes)} in all, ` +
+      `for ${number(externalFiles)} files of ${bytes(externalBytes)}`,
   );
+  console.log(`           ${bytes(saved)} (${share.toFixed(1)} %) saved by deduplication`);
   console.log(
     `           read, hashed and stored in ${scanTime} on ${availableParallelism()} processors`,
   );
@@ -93,7 +91,7 @@ async function demonstrate(source, work) {
   }
   console.log(`Read back  ${number(entries)} entries; written again, the same bytes, in ${read()}`);
 
-  return mountAndCompare(source, image, objects, work);
+  await mountAndCompare(source, image, objects, work);
 }
 
 /**
@@ -106,7 +104,7 @@ async function mountAndCompare(source, image, objects, work) {
   const { byteString, mountComposefs, unmount } = await import("composefs");
   if (process.getuid?.() !== 0) {
     console.log("Mount      left out: it needs root");
-    return 0;
+    return;
   }
   const target = join(work, "mounted");
   mkdirSync(target, { recursive: true });
@@ -121,7 +119,7 @@ async function mountAndCompare(source, image, objects, work) {
   } catch (error) {
     if (!isRefusal(error)) throw error;
     console.log(`Mount      left out: ${error.message}`);
-    return 0;
+    return;
   }
   try {
     const compared = timer();
@@ -146,7 +144,6 @@ async function mountAndCompare(source, image, objects, work) {
     unmount(byteString(target));
     console.log("Unmounted");
   }
-  return 0;
 }
 
 /**
