@@ -120,13 +120,15 @@ describe("scanDirectory: a tree that changes", () => {
       ]);
       await new Promise((resolve) => setTimeout(resolve, 50));
       // The writer may be asleep for the whole of a read, but not for fifty of them.
-      let message = "";
-      for (let tries = 0; tries < 50 && message === ""; tries++) {
+      const attempt = (): Promise<string> => {
         const digestStore = byteString(join(roomyTempDir(), "store"));
-        await scanDirectory(byteString(dir), { digestStore }).catch((error: Error) => {
-          message = error.message;
-        });
-      }
+        return scanDirectory(byteString(dir), { digestStore }).then(
+          () => "",
+          (error: Error) => error.message,
+        );
+      };
+      let message = await attempt();
+      for (let tries = 0; tries < 50 && message === ""; tries++) message = await attempt();
       writer.kill();
       expect(message).toBe(`Cannot read "${join(dir, "log")}": it changed while it was read`);
     }

@@ -5,8 +5,19 @@ import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { afterAll } from "vitest";
 import { computeFsVerityDigest, formatDump, walkTree } from "#src/core/mod.ts";
 import type { ByteString, Directory, Node } from "#src/core/mod.ts";
-import { AT_FDCWD, DT, O_DIRECTORY, O_RDONLY, blockHash, close } from "#src/floor/mod.ts";
-import { lstatat, lstatatIfExists, mkdirat, openat, readDirectory } from "#src/floor/mod.ts";
+import {
+  AT_FDCWD,
+  DT,
+  O_DIRECTORY,
+  O_RDONLY,
+  blockHash,
+  close,
+  lstatat,
+  lstatatIfExists,
+  mkdirat,
+  openat,
+  readDirectory,
+} from "#src/floor/mod.ts";
 import { tempDir } from "../../support/temp.ts";
 
 const inMemory: string[] = [];
