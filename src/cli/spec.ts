@@ -88,7 +88,7 @@ export function formatOption(option: OptionSpec): string {
 }
 
 /** How an operand is written: `[IMAGE...]`. */
-export function formatOperand(operand: OperandSpec): string {
+function formatOperand(operand: OperandSpec): string {
   const name = operand.variadic ? `${operand.name}...` : operand.name;
   return operand.optional ? `[${name}]` : name;
 }

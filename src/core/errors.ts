@@ -20,6 +20,7 @@ export type ErrorCode =
   | "corrupt-tar" //             a tar archive that ends early, contradicts itself, or that readers disagree on
   | "unsupported-tar" //         a valid tar archive with an entry that no image can hold
   | "tar-limit" //               a tar archive over one of the limits that the caller set
+  | "corrupt-stream" //          a splitstream that contradicts itself, or of another kind than expected
   // floor
   | "syscall-failed" //          see SyscallError: call, path, errno
   | "unsupported-platform" //    not Linux, or an architecture without a system call table

@@ -84,6 +84,17 @@ describe("docs/man", () => {
     }
   });
 
+  test("the page of the dump format, which is written by hand, names this version", () => {
+    const page = readFileSync(root("docs/man/composefs-dump.5"), "utf8");
+    expect(page).toContain(`"composefs ${VERSION}"`);
+  });
+
+  test("package.json names every page, for npm to install", () => {
+    const pages = readdirSync(root("docs/man/")).map((name) => `docs/man/${name}`);
+    const manifest = JSON.parse(readFileSync(root("package.json"), "utf8"));
+    expect(new Set(manifest.man)).toEqual(new Set(pages));
+  });
+
   needs("man").test("mandoc finds nothing to complain about", () => {
     const directory = root("docs/man/").pathname;
     const pages = readdirSync(directory).map((name) => join(directory, name));

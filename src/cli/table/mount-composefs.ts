@@ -29,7 +29,10 @@ export const MOUNT_COMPOSEFS: ProgramSpec = {
     },
     { short: "f", brief: "Fake: check everything that can be checked, and do not mount" },
     { short: "n", brief: "Accepted and ignored: there is no /etc/mtab to write" },
-    { short: "s", brief: "Sloppy: ignore mount options that are not known" },
+    {
+      short: "s",
+      brief: "Accepted and ignored: mount options that are not known are refused all the same",
+    },
     { short: "v", brief: "Say on standard error what is done" },
     { name: "help", short: "h", brief: "Show this help and exit" },
     VERSION_OPTION,

@@ -35,15 +35,8 @@ export class NodeReader {
     };
   }
 
-  /** Any other node. An inode that is read `again`, under a further name, claims no more bytes. */
-  leaf(inode: ErofsInode, again = false): Leaf {
-    const claimedBefore = this.#claimedBytes;
-    const leaf = this.#leaf(inode);
-    if (again) this.#claimedBytes = claimedBefore;
-    return leaf;
-  }
-
-  #leaf(inode: ErofsInode): Leaf {
+  /** Any other node. Each inode is read once: what it claims is nobody else's. */
+  leaf(inode: ErofsInode): Leaf {
     this.#claim(inode, inode.tailOffset - inode.offset);
     const overlay = this.#image.overlay(inode);
     const stat = this.#stat(inode, overlay.xattrs);

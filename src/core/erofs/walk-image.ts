@@ -5,8 +5,8 @@
  * image alone knows stays: link counts and sizes of directories. The entries are those that C
  * libcomposefs loads, name by name and xattr by xattr, in the same order.
  *
- * Nothing is kept of an entry that was handed out, but for the paths of files with several names: the
- * memory of a walk does not grow with the image. Its time is bounded by the image's size, whatever the
+ * Nothing is kept of an entry that was handed out, but for files with several names: the memory of a
+ * walk does not grow with the image. Its time is bounded by the image's size, whatever the
  * image says: each inode is read once, each directory has one name, and the bytes of all inodes
  * together are not more than those of the image, since in a sound one they do not overlap.
  */
@@ -53,6 +53,12 @@ interface OpenDirectory {
   readonly remaining: Iterator<DirectoryEntry>;
 }
 
+/** A leaf under its first name. */
+interface FirstName {
+  readonly path: ByteString;
+  readonly node: Leaf;
+}
+
 /**
  * Yields the root, then every entry, depth first in byte order; a directory comes before what it
  * holds. To be run inside {@link ErofsImage.wholly}. Throws as the methods of `ErofsImage` do.
@@ -70,9 +76,9 @@ class ImageWalk {
   readonly #nodes: NodeReader;
   /** A bit for each place where an inode can start. */
   readonly #seen: Uint8Array;
-  /** First paths of leaves that may have further names. */
-  readonly #firstPaths = new Map<Nid, ByteString>();
-  #knowsAllPaths = false;
+  /** Leaves that may have further names, with their first one. */
+  readonly #firsts = new Map<Nid, FirstName>();
+  #keepsAll = false;
   readonly #open: OpenDirectory[] = [];
 
   constructor(image: ErofsImage, toplevel: ReadonlySet<ByteString> | undefined) {
@@ -121,14 +127,16 @@ class ImageWalk {
       const node = this.#enter(inode, directory.nid, `${path}/`);
       return { path, name, depth, nid, node, linkOf: undefined };
     }
-    if (inode.kind === "chardev" && inode.u === 0 && inode.nlink > 1) {
-      throw corrupt(inode.offset, "a whiteout with several links");
+    if (this.#image.isWhiteoutStub(inode)) {
+      if (inode.nlink > 1) throw corrupt(inode.offset, "a whiteout stub with several links");
+      return undefined;
     }
-    if (this.#image.isWhiteoutStub(inode)) return undefined;
-    const isFurtherName = this.#mark(inode);
-    const node = this.#nodes.leaf(inode, isFurtherName);
-    if (isFurtherName) return { path, name, depth, nid, node, linkOf: this.#firstPath(nid) };
-    if (inode.nlink > 1) this.#firstPaths.set(nid, path);
+    if (this.#mark(inode)) {
+      const first = this.#first(nid);
+      return { path, name, depth, nid, node: first.node, linkOf: first.path };
+    }
+    const node = this.#nodes.leaf(inode);
+    if (inode.nlink > 1 || this.#keepsAll) this.#firsts.set(nid, { path, node });
     return { path, name, depth, nid, node, linkOf: undefined };
   }
 
@@ -152,22 +160,15 @@ class ImageWalk {
     return (before & bit) !== 0;
   }
 
-  #firstPath(nid: Nid): ByteString {
-    const known = this.#firstPaths.get(nid);
+  #first(nid: Nid): FirstName {
+    const known = this.#firsts.get(nid);
     if (known !== undefined) return known;
-    // Link counts are what the dump said, and may be too low. That is rare; then all paths are kept.
-    if (!this.#knowsAllPaths) this.#collectFirstPaths();
-    return this.#firstPaths.get(nid)!;
-  }
-
-  #collectFirstPaths(): void {
-    this.#knowsAllPaths = true;
-    const options = this.#toplevel === undefined ? {} : { toplevel: this.#toplevel };
-    const walk = new ImageWalk(this.#image, options.toplevel);
-    walk.#knowsAllPaths = true;
-    for (const { nid, path, node } of walk.entries()) {
-      if (node.kind !== "directory" && !this.#firstPaths.has(nid)) this.#firstPaths.set(nid, path);
-    }
+    // Link counts are what the dump said, and may be too low. That is rare: then every leaf is kept.
+    const walk = new ImageWalk(this.#image, this.#toplevel);
+    walk.#keepsAll = true;
+    for (const _ of walk.entries());
+    for (const [each, first] of walk.#firsts) this.#firsts.set(each, first);
+    return this.#firsts.get(nid)!;
   }
 }
 

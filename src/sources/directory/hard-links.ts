@@ -6,25 +6,25 @@
 import { displayText } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
-import { sortedEntries } from "../../core/tree/node.ts";
-import type { Directory, Leaf, Node } from "../../core/tree/node.ts";
+import type { Directory, Leaf } from "../../core/tree/node.ts";
+import { walkTree } from "../../core/tree/walk.ts";
 import type { Inode } from "./entry-record.ts";
 import type { GrowingDirectory } from "./open-directory.ts";
 
-/** The leaves whose inode has more names than one, some of them perhaps outside of the tree. */
-export type LinkedLeaves = ReadonlyMap<Leaf, Inode>;
-
-/** One inode and where its names stand. */
-interface Names {
-  readonly first: Leaf;
-  readonly places: { readonly directory: GrowingDirectory; readonly name: ByteString }[];
+/** A leaf whose inode has more names than one, some of them perhaps outside of the tree. */
+export interface LinkedLeaf {
+  readonly inode: Inode;
+  /** Where it stands. */
+  readonly directory: GrowingDirectory;
+  readonly name: ByteString;
 }
 
+/** The leaves of one inode, the first one first. */
+type Names = readonly [first: Leaf, ...places: LinkedLeaf[]];
+
 /** Puts hard links into the tree, in place. Link counts are the numbers of names in the tree. */
-export function linkNames(root: GrowingDirectory, linked: LinkedLeaves): void {
-  const inodes = new Map<string, Names>();
-  collect(root, linked, inodes, "" as ByteString);
-  for (const { first, places } of inodes.values()) {
+export function linkNames(root: Directory, linked: ReadonlyMap<Leaf, LinkedLeaf>): void {
+  for (const [first, ...places] of groupByInode(root, linked)) {
     if (places.length === 1) continue;
     const target: Leaf = { ...first, nlink: places.length };
     for (const [index, { directory, name }] of places.entries()) {
@@ -33,42 +33,31 @@ export function linkNames(root: GrowingDirectory, linked: LinkedLeaves): void {
   }
 }
 
-function collect(
-  directory: Directory,
-  linked: LinkedLeaves,
-  inodes: Map<string, Names>,
-  path: ByteString,
-): void {
-  for (const [name, node] of sortedEntries(directory)) {
-    const here = `${path}/${name}` as ByteString;
-    if (node.kind === "directory") {
-      collect(node, linked, inodes, here);
+function groupByInode(root: Directory, linked: ReadonlyMap<Leaf, LinkedLeaf>): Iterable<Names> {
+  const inodes = new Map<string, [Leaf, ...LinkedLeaf[]]>();
+  for (const { path, node } of walkTree(root)) {
+    const place = linked.get(node as Leaf);
+    if (place === undefined) continue;
+    const leaf = node as Leaf;
+    const key = `${place.inode.dev}:${place.inode.ino}`;
+    const names = inodes.get(key);
+    if (names === undefined) {
+      inodes.set(key, [leaf, place]);
       continue;
     }
-    const inode = inodeOf(node, linked);
-    if (inode === undefined) continue;
-    const place = { directory: directory as GrowingDirectory, name };
-    const known = inodes.get(inode);
-    if (known === undefined) {
-      inodes.set(inode, { first: node as Leaf, places: [place] });
-    } else if (isSameContent(known.first, node as Leaf)) {
-      known.places.push(place);
-    } else {
+    // The two names were read at two moments.
+    if (!isSameFile(names[0], leaf)) {
       throw new ComposefsError(
         "source-changed",
-        `Cannot read "${displayText(here)}": it changed while the tree was read`,
+        `Cannot read "${displayText(path)}": it changed while the tree was read`,
       );
     }
+    names.push(place);
   }
+  return inodes.values();
 }
 
-function inodeOf(node: Node, linked: LinkedLeaves): string | undefined {
-  const inode = linked.get(node as Leaf);
-  return inode === undefined ? undefined : `${inode.dev}:${inode.ino}`;
-}
-
-/** Whether two names of an inode were read in the same state. */
-function isSameContent(a: Leaf, b: Leaf): boolean {
+function isSameFile(a: Leaf, b: Leaf): boolean {
   if (a.stat.mtime.sec !== b.stat.mtime.sec || a.stat.mtime.nsec !== b.stat.mtime.nsec)
     return false;
   if (a.kind !== "file" || b.kind !== "file") return a.kind === b.kind;

@@ -16,8 +16,8 @@ import { AT_FDCWD, DT, SyscallError, isErrno } from "../../floor/mod.ts";
 import type { Fd } from "../../floor/mod.ts";
 import { ReadFailure, readFailure } from "./entry-failure.ts";
 import { RecordReader } from "./entry-record.ts";
-import type { Inode } from "./entry-record.ts";
 import { linkNames } from "./hard-links.ts";
+import type { LinkedLeaf } from "./hard-links.ts";
 import { ObjectStore } from "./object-store.ts";
 import { limitsFor } from "./open-files.ts";
 import type { Limits } from "./open-files.ts";
@@ -76,7 +76,7 @@ class Scan {
   readonly #pool: TaskPool;
   readonly #open = new Set<OpenDirectory>();
   readonly #found: FoundDirectory[] = [];
-  readonly #linked = new Map<Leaf, Inode>();
+  readonly #linked = new Map<Leaf, LinkedLeaf>();
   /** Entries that have been seen and not been handed out. */
   readonly #listed: BatchPart[] = [];
   #listedEntries = 0;
@@ -286,7 +286,9 @@ class Scan {
           this.#counts.externalFiles++;
           this.#counts.externalBytes += leaf.content.size;
         }
-        if (inode.nlink > 1 && this.#options.hardlinks === true) this.#linked.set(leaf, inode);
+        if (inode.nlink > 1 && this.#options.hardlinks === true) {
+          this.#linked.set(leaf, { inode, directory: directory.node, name });
+        }
         return;
       }
       default:

@@ -22,7 +22,7 @@ import { readArchive } from "../../support/tar-bytes.ts";
 import type { ReadEntry } from "../../support/tar-bytes.ts";
 import { tempDir } from "../../support/temp.ts";
 
-const hasGnuTar = spawnSync("tar", ["--version"]).stdout?.toString().includes("GNU tar") === true;
+const hasGnuTar = String(spawnSync("tar", ["--version"]).stdout).includes("GNU tar");
 const gnuTar = needsThat(hasGnuTar ? undefined : "needs GNU tar");
 const hasPython = spawnSync("python3", ["-c", "import tarfile"]).status === 0;
 const python = needsThat(hasPython ? undefined : "needs python3 with tarfile");

@@ -383,7 +383,7 @@ describe("TarReader: xattrs", () => {
       ["SCHILY.xattr.user.a", "s"],
       ["LIBARCHIVE.xattr.user.a", "bA"],
     ] as const;
-    for (const records of [both, [...both].reverse()]) {
+    for (const records of [both, both.toReversed()]) {
       expect(xattrsOf(only(archive(pax(records), header())))).toEqual({ "user.a": "s" });
     }
   });
@@ -718,7 +718,7 @@ describe("TarReader: pushing", () => {
   });
 
   test("answers every flipped bit with a result or its own error", () => {
-    for (let bit = 0; bit < 8 * sample.length; bit += 3) {
+    for (let bit = 0; bit < 8 * sample.length; bit += 13) {
       const bytes = Buffer.from(sample);
       bytes[bit >> 3]! ^= 1 << (bit & 7);
       try {

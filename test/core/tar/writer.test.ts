@@ -7,7 +7,7 @@ import { needsThat } from "../../support/needs.ts";
 import { run } from "../../support/run.ts";
 import { readArchive } from "../../support/tar-bytes.ts";
 
-const hasGnuTar = spawnSync("tar", ["--version"]).stdout?.toString().includes("GNU tar") === true;
+const hasGnuTar = String(spawnSync("tar", ["--version"]).stdout).includes("GNU tar");
 const gnuTar = needsThat(hasGnuTar ? undefined : "needs GNU tar");
 
 const PLAIN: TarHeaderInput = {
@@ -62,13 +62,14 @@ const entry: fc.Arbitrary<TarHeaderInput> = fc
       .array(fc.tuple(name(1, 30), fc.uint8Array({ maxLength: 30 })), { maxLength: 3 })
       .map((pairs) => new Map(pairs.sort((a, b) => (a[0] < b[0] ? -1 : 1)))),
   })
-  .map((one) => ({
-    ...one,
-    size: one.kind === "file" ? one.size : 0,
-    linkPath: one.kind.endsWith("link") ? one.linkPath : byteString(""),
-    major: one.kind.endsWith("dev") ? one.major : 0,
-    minor: one.kind.endsWith("dev") ? one.minor : 0,
-  }));
+  .map((one) =>
+    Object.assign(one, {
+      size: one.kind === "file" ? one.size : 0,
+      linkPath: one.kind.endsWith("link") ? one.linkPath : byteString(""),
+      major: one.kind.endsWith("dev") ? one.major : 0,
+      minor: one.kind.endsWith("dev") ? one.minor : 0,
+    }),
+  );
 
 function archiveOf(one: TarHeaderInput): Buffer {
   const content = Buffer.alloc(one.size, 0x61);

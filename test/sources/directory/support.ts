@@ -1,11 +1,28 @@
 /** Directories for tests of the scan: made by byte paths, listed by byte paths. */
 
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { afterAll } from "vitest";
 import { computeFsVerityDigest, formatDump, walkTree } from "#src/core/mod.ts";
 import type { ByteString, Directory, Node } from "#src/core/mod.ts";
 import { AT_FDCWD, DT, O_DIRECTORY, O_RDONLY, blockHash, close } from "#src/floor/mod.ts";
-import { lstatat, mkdirat, openat, readDirectory } from "#src/floor/mod.ts";
+import { lstatat, lstatatIfExists, mkdirat, openat, readDirectory } from "#src/floor/mod.ts";
+import { tempDir } from "../../support/temp.ts";
+
+const inMemory: string[] = [];
+
+afterAll(() => {
+  for (const path of inMemory) must("rm", "-rf", path);
+  inMemory.length = 0;
+});
+
+/** A temporary directory for thousands of files: in memory where that is possible. */
+export function roomyTempDir(): string {
+  if (!existsSync("/dev/shm")) return tempDir();
+  const path = mkdtempSync("/dev/shm/composefs-test-");
+  inMemory.push(path);
+  return path;
+}
 
 /** A path with one byte in each code unit, as Node takes it. */
 export function nodePath(path: string): Buffer {
@@ -58,8 +75,8 @@ export function digestOfFile(path: string): string {
 export function makeDeep(path: string, depth: number): void {
   let dir = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
   for (let i = 0; i < depth; i++) {
-    mkdirat(dir, "d", 0o755);
-    const next = openat(dir, "d", O_RDONLY | O_DIRECTORY);
+    mkdirat(dir, "deeper", 0o755);
+    const next = openat(dir, "deeper", O_RDONLY | O_DIRECTORY);
     close(dir);
     dir = next;
   }
@@ -68,6 +85,7 @@ export function makeDeep(path: string, depth: number): void {
 
 /** All files below a directory, relative, by byte paths. */
 export function filesBelow(path: string): string[] {
+  if (lstatatIfExists(AT_FDCWD, path) === undefined) return [];
   const dir = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
   const found = readDirectory(dir).flatMap(({ name, type }) =>
     type === DT.dir ? filesBelow(`${path}/${name}`).map((below) => `${name}/${below}`) : [name],

@@ -176,6 +176,11 @@ export function vmTest(
   );
 }
 
+/** The saved state with this package in it. */
+export function nodeState(): SavedState {
+  return states().node;
+}
+
 function states(): Record<StateName, SavedState> {
   const found = inject("savedStates");
   if (found === undefined) throw new Error("the machine is not set up for VM tests");

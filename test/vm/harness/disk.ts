@@ -45,57 +45,50 @@ function makeExt4(path: string, options: readonly string[], tree: string | undef
 export interface BootDisk {
   /** What the EFI system partition holds: paths on it, and the files of this machine to copy there. */
   readonly esp: Readonly<Record<string, string>>;
-  /** Root partition: a directory to copy; empty unless given. */
+  /** The root partition: a file system image of whole MiB to copy; none unless given. */
   readonly root?: string;
-  /** MiB of each partition. */
-  readonly espSize: number;
-  readonly rootSize: number;
 }
 
 const MIB = 1024 * 1024;
+/** MiB: room for two unified kernel images with Node in their initramfs. */
+const ESP_SIZE = 160;
 
 export function makeBootDisk(path: string, disk: BootDisk): void {
   const work = mkdtempSync(join(tmpdir(), "composefs-disk-"));
   try {
-    hostTool("truncate", ["-s", `${disk.espSize + disk.rootSize + 2}M`, path]);
-    const table = [
-      "label: gpt",
-      `start=${MIB / 512}, size=${(disk.espSize * MIB) / 512}, type=uefi, name=esp`,
-      `size=${(disk.rootSize * MIB) / 512}, type=linux, name=root`,
-    ];
-    hostTool("sfdisk", ["--quiet", path], Buffer.from(table.join("\n")));
-
     const esp = join(work, "esp");
-    hostTool("truncate", ["-s", `${disk.espSize}M`, esp]);
+    hostTool("truncate", ["-s", `${ESP_SIZE}M`, esp]);
     // One sector per cluster: else a small FAT32 has too few clusters, and firmware takes it for FAT16.
     hostTool("mkfs.vfat", ["-F", "32", "-s", "1", "-n", "ESP", esp]);
     const directories = new Set<string>();
     for (const target of Object.keys(disk.esp)) {
       const parts = target.split("/").slice(0, -1);
-      parts.forEach((_, index) => directories.add(parts.slice(0, index + 1).join("/")));
+      parts.forEach((_, index) => directories.add(`::${parts.slice(0, index + 1).join("/")}`));
     }
-    if (directories.size > 0)
-      hostTool("mmd", ["-i", esp, ...[...directories].map((name) => `::${name}`)]);
+    hostTool("mmd", ["-i", esp, ...directories]);
     for (const [target, source] of Object.entries(disk.esp)) {
       hostTool("mcopy", ["-i", esp, source, `::${target}`]);
     }
-    place(esp, path, MIB);
-
-    const root = join(work, "root");
-    hostTool("truncate", ["-s", `${disk.rootSize}M`, root]);
-    makeExt4(root, ["-O", "verity", "-L", "root"], disk.root);
-    place(root, path, (disk.espSize + 1) * MIB);
+    const root = disk.root === undefined ? [] : [disk.root];
+    joinPartitions(path, [esp, ...root], ["uefi", "linux"]);
   } finally {
     rmSync(work, { recursive: true });
   }
 }
 
-/** Makes a disk with a partition for each of these disks of whole MiB, with the same content. */
+/** Makes a disk with a partition for each of these disks, of whole MiB, with the same content. */
 export function makePartitionedDisk(path: string, disks: readonly string[]): void {
+  joinPartitions(path, disks, []);
+}
+
+/** `types` are sfdisk's names, in order; Linux file systems unless given. */
+function joinPartitions(path: string, disks: readonly string[], types: readonly string[]): void {
   const sizes = disks.map((disk) => statSync(disk).size / MIB);
   const total = sizes.reduce((sum, size) => sum + size, 0);
   hostTool("truncate", ["-s", `${total + 2}M`, path]);
-  const partitions = sizes.map((size) => `size=${(size * MIB) / 512}`);
+  const partitions = sizes.map(
+    (size, index) => `size=${(size * MIB) / 512}, type=${types[index] ?? "linux"}`,
+  );
   const table = ["label: gpt", "first-lba: 2048", ...partitions];
   hostTool("sfdisk", ["--quiet", path], Buffer.from(table.join("\n")));
   let offset = MIB;

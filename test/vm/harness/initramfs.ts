@@ -66,12 +66,6 @@ export class Initramfs {
     }
   }
 
-  unlink(p: string) {
-    rmSync(join(this.#root, p));
-  } // STANDIN
-  unlink(p: string) {
-    rmSync(join(this.#root, p));
-  } // STANDIN
   link(target: string, path: string): void {
     symlinkSync(target, join(this.#root, path));
   }

@@ -1,7 +1,9 @@
 /** Tests in virtual machines. How to write one: docs/testing.md. */
 
 export type { CommandResult } from "./agent.ts";
-export { Bench, vmDescribe, vmTest } from "./bench.ts";
+export { bootParts } from "./boot-parts.ts";
+export type { BootParts } from "./boot-parts.ts";
+export { Bench, nodeState, vmDescribe, vmTest } from "./bench.ts";
 export type { BootRequest, SavedBench } from "./bench.ts";
 export {
   copyWithFlippedBit,

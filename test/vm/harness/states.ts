@@ -1,6 +1,6 @@
 /** The two saved states, and what is in their memory. */
 
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CHECKOUT } from "../../support/shared.ts";
 import { GUEST_SOURCES, Initramfs } from "./initramfs.ts";
@@ -13,6 +13,9 @@ export type StateName = "bare" | "node";
 
 /** Makes both states, unless they are there for this checkout as it is now. */
 export async function prepareStates(): Promise<Record<StateName, SavedState>> {
+  if (!existsSync(join(CHECKOUT, "dist/cli/main.js"))) {
+    throw new Error("What is tested is not built: run `npm run build` first");
+  }
   const work = mkdtempSync(join(VM_CACHE, "making-archives-"));
   try {
     const archive = (name: StateName): string => join(work, name);
@@ -57,12 +60,4 @@ export function addPackage(initramfs: Initramfs): void {
   for (const [name, path] of Object.entries(packageJson.bin)) {
     initramfs.link(`../../opt/composefs/${path}`, `usr/bin/${name}`);
   }
-  // STANDIN
-  initramfs.copyLibraries("/opt/xpeers/composefs-c/build/tools/mkcomposefs");
-  initramfs.unlink("usr/bin/mkcomposefs");
-  initramfs.copy("/opt/xpeers/composefs-c/build/tools/mkcomposefs", "usr/bin/mkcomposefs");
-  // STANDIN
-  initramfs.copyLibraries("/opt/xpeers/composefs-c/build/tools/mkcomposefs");
-  initramfs.unlink("usr/bin/mkcomposefs");
-  initramfs.copy("/opt/xpeers/composefs-c/build/tools/mkcomposefs", "usr/bin/mkcomposefs");
 }
