@@ -18,7 +18,6 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { EXIT_MEANINGS } from "#src/cli/exit.ts";
 import * as format from "#src/core/erofs/format.ts";
 import { needs } from "./support/needs.ts";
 import type { Need } from "./support/needs.ts";
@@ -153,21 +152,5 @@ describe("npm scripts", () => {
       [...read(document).matchAll(/npm run ([a-z:]+)/g)].map((match) => match[1] ?? ""),
     );
     expect(named.filter((name) => !(name in scripts))).toEqual([]);
-  });
-});
-
-describe("docs/errors.md", () => {
-  test("has every code of src/core/errors.ts, and no other", () => {
-    const source = readFileSync(join(CHECKOUT, "src/core/errors.ts"), "utf8");
-    const union = /export type ErrorCode =([^;]*);/.exec(source)?.[1] ?? "";
-    const codes = [...union.matchAll(/^ *\| "([a-z-]+)"/gm)].map((match) => match[1]);
-    const documented = [...read("docs/errors.md").matchAll(/^\| `([a-z-]+)`/gm)];
-    expect(codes.length).toBeGreaterThan(0);
-    expect(documented.map((match) => match[1])).toEqual(codes);
-  });
-
-  test("has the exit statuses of src/cli/exit.ts", () => {
-    const statuses = [...read("docs/errors.md").matchAll(/^\| (\d+) +\| (.*?) +\|$/gm)];
-    expect(statuses.map((match) => [Number(match[1]), match[2]])).toEqual(EXIT_MEANINGS);
   });
 });
