@@ -20,7 +20,10 @@ export type ErrorCode =
   | "corrupt-tar" //             a tar archive that ends early, contradicts itself, or that readers disagree on
   | "unsupported-tar" //         a valid tar archive with an entry that no image can hold
   | "tar-limit" //               a tar archive over one of the limits that the caller set
-  | "corrupt-stream" //          a splitstream that contradicts itself, or of another kind than expected
+  | "corrupt-stream" //          a splitstream that contradicts itself
+  | "invalid-layer" //           an OCI layer that cannot be merged, and why
+  | "layer-limit" //             an OCI layer with more files than the caller allows
+  | "incomplete-rootfs" //       a tree without the directories that a canonical form needs
   // floor
   | "syscall-failed" //          see SyscallError: call, path, errno
   | "unsupported-platform" //    not Linux, or an architecture without a system call table

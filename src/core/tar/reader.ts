@@ -112,12 +112,17 @@ export class TarReader {
   }
 
   /**
-   * Says that the content of the entry just reported will not be pushed: it lies elsewhere, and the next
-   * byte pushed is the padding behind it. Only right after an `entry` event.
+   * Says that the content of the entry reported last will not be pushed: it lies elsewhere, and the
+   * next byte pushed is the padding behind it. Only for an entry with content, before any of it.
    */
   skipContent(): void {
     if (!this.#canSkip) throw new TypeError("there is no entry whose content could be skipped");
     this.#skips = true;
+  }
+
+  /** Whether {@link skipContent} may be called now. */
+  get canSkipContent(): boolean {
+    return this.#canSkip;
   }
 
   *#archive(): Generator<Step, void> {
@@ -162,16 +167,11 @@ export class TarReader {
     const assembled = assembleEntry(header, extensions, this.#limits, this.#trouble);
     const sparse = yield* this.#sparse(block, header, pending.records ?? [], assembled);
     const entry = sparse === undefined ? assembled : { ...assembled, ...sparse };
-    this.#canSkip = true;
+    this.#canSkip = entry.storedSize > 0;
     yield { kind: "entry", entry };
-    this.#canSkip = false;
-    if (this.#skips) {
-      this.#skips = false;
-    } else if (entry.segments === undefined) {
-      yield* this.#content(0, entry.storedSize);
-    } else {
-      for (const { offset, size } of entry.segments) yield* this.#content(offset, size);
-    }
+    const segments = entry.segments ?? [{ offset: 0, size: entry.storedSize }];
+    for (const { offset, size } of segments) yield* this.#content(offset, size);
+    this.#canSkip = this.#skips = false;
     yield { kind: "end-of-entry" };
     yield* this.#pass(tarPadding(entry.storedSize));
   }
@@ -258,11 +258,13 @@ export class TarReader {
   /** Reports `size` bytes of content that belong at `offset` of the file. */
   *#content(offset: number, size: number): Generator<Step, void> {
     for (let done = 0; done < size;) {
+      if (this.#skips) return;
       const bytes = this.#available(size - done);
       if (bytes.length === 0) {
         yield* this.#more("archive ends inside the content of a file");
         continue;
       }
+      this.#canSkip = false;
       yield { kind: "data", bytes, offset: offset + done };
       done += bytes.length;
     }
