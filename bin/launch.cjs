@@ -10,6 +10,12 @@ module.exports = function launch(program) {
     fail(program, "needs Node.js " + OLDEST.join(".") + " or newer, this is " + process.version);
     return;
   }
+  // Needs nothing of the program: an answer in the time that Node takes to start.
+  if (process.argv.length === 3 && process.argv[2] === "--version") {
+    var line = program + " (composefs for Node.js) " + require("../package.json").version + "\n";
+    require("fs").writeSync(1, line);
+    return;
+  }
   // Node 22 and newer keep compiled code between runs; where they cannot, it is just not kept.
   var enableCompileCache = require("module").enableCompileCache;
   if (enableCompileCache) enableCompileCache();

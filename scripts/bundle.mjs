@@ -2,13 +2,14 @@
  * Bundles each program into one CommonJS file beside its module: dist/cli/programs/NAME.cjs.
  *
  * One file starts in two thirds of the time that Node needs to find and link forty (docs/performance.md).
- * The library in dist stays as it is. koffi is not bundled: it finds its binary beside itself.
+ * The library in dist stays as it is.
  */
 
 import { readFileSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import koffi from "koffi";
 
 const programs = fileURLToPath(new URL("../dist/cli/programs/", import.meta.url));
 const entries = readdirSync(programs).filter((name) => name.endsWith(".js"));
@@ -21,12 +22,14 @@ await build({
   platform: "node",
   format: "cjs",
   target: "node20.20",
-  external: ["koffi"],
   minifySyntax: true,
   minifyWhitespace: true,
   sourcemap: "linked",
   logLevel: "warning",
-  plugins: [{ name: "import.meta", setup: (hooks) => hooks.onLoad({ filter: /\.js$/ }, load) }],
+  plugins: [
+    { name: "import.meta", setup: (hooks) => hooks.onLoad({ filter: /\.js$/ }, load) },
+    { name: "koffi", setup: replaceKoffi },
+  ],
 });
 
 /**
@@ -49,4 +52,28 @@ function load({ path }) {
       `((name) => require("node:url").pathToFileURL(require.resolve(name)).href)(`,
     );
   return { contents, loader: "js" };
+}
+
+/**
+ * koffi is not bundled, and its binary is loaded without the code around it: that looks for the binary for
+ * 8 ms at each start (Node 24; 5 on Node 20) and adds what was deprecated. Where the binary does not lie
+ * where npm puts it, is not for this C library or is another version's, koffi itself is asked.
+ *
+ * @param {import("esbuild").PluginBuild} hooks
+ */
+function replaceKoffi(hooks) {
+  const contents = `
+    function load() {
+      const name = "linux_" + process.arch;
+      try {
+        const native = require("@koromix/koffi-linux-" + process.arch + "/" + name + "/koffi.node");
+        if (native.version === ${JSON.stringify(koffi.version)}) return native;
+      } catch {}
+      return require("koffi");
+    }
+    export default load();`;
+  hooks.onResolve({ filter: /^koffi$/ }, ({ namespace }) =>
+    namespace === "koffi" ? { external: true } : { path: "koffi", namespace: "koffi" },
+  );
+  hooks.onLoad({ filter: /./, namespace: "koffi" }, () => ({ contents, loader: "js" }));
 }

@@ -2,20 +2,17 @@
  * The way into all programs, and the only way out: nothing else ends the process.
  */
 
+import { rawArguments } from "../floor/argv.ts";
 import { processIo } from "./io.ts";
 import type { Io } from "./io.ts";
 import { BrokenPipe } from "./output.ts";
-import { versionLine } from "./version.ts";
 
 /** What a program's module offers: takes the arguments as byte strings, returns the exit status. */
 export interface ProgramModule {
   run(args: readonly string[], io: Io): number | Promise<number>;
 }
 
-/**
- * Runs a program with the arguments of this process, and ends the process. `load` is called only when
- * the program has something to do, so that an answer to `--version` costs no more than an empty script.
- */
+/** Runs a program with the arguments of this process, and ends the process. */
 export async function main(program: string, load: () => Promise<ProgramModule>): Promise<never> {
   const io = processIo();
   let status: number;
@@ -35,7 +32,8 @@ async function runOrReport(
   io: Io,
 ): Promise<number> {
   try {
-    const status = await run(program, load, io);
+    const module = await load();
+    const status = await module.run(rawArguments(), io);
     io.out.flush();
     io.err.flush();
     return status;
@@ -44,16 +42,6 @@ async function runOrReport(
     const { reportFailure } = await import("./report.ts");
     return reportFailure(program, error, io);
   }
-}
-
-async function run(program: string, load: () => Promise<ProgramModule>, io: Io): Promise<number> {
-  if (process.argv.length === 3 && process.argv[2] === "--version") {
-    io.out.text(versionLine(program));
-    return 0;
-  }
-  const { rawArguments } = await import("../floor/argv.ts");
-  const module = await load();
-  return module.run(rawArguments(), io);
 }
 
 /** Ends as a C program would when nobody reads its output: silently, by SIGPIPE. */

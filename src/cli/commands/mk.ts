@@ -41,7 +41,7 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
       const summary = summarizeTree(root);
       const { bytes, version } = buildImage(root, range);
       signal.throwIfAborted();
-      const digest = imageDigest(bytes);
+      const digest = await imageDigest(bytes);
       progress.update({ phase: "write", files: summary.files, bytes: bytes.length });
       output?.(bytes);
       progress.close();

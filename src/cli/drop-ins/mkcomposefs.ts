@@ -51,7 +51,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     signal.throwIfAborted();
     output?.(bytes);
     if (invocation.has("print-digest") || image === undefined) {
-      io.out.text(`${imageDigest(bytes)}\n`);
+      io.out.text(`${await imageDigest(bytes)}\n`);
     }
     return 0;
   });
