@@ -10,6 +10,7 @@ import type { ByteString } from "../core/bytes/byte-string.ts";
 import { ComposefsError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { SyscallError } from "../floor/errors.ts";
+import { reasonOf } from "./reason.ts";
 
 /** Exit statuses of `composefs`. */
 export const EXIT = {
@@ -61,6 +62,15 @@ export function describeFailure(error: unknown): Failure {
   if (error instanceof ComposefsError || error instanceof SyscallError) {
     const { code, hint, message } = error;
     return { status: statusOf(code), message: printable(message), hint: hint ?? hintFor(error) };
+  }
+  if (isSystemError(error)) {
+    // A call of Node's that nobody has wrapped: the message is short, but it is no bug.
+    const { syscall, path } = error;
+    const subject = path === undefined ? "" : ` "${path}"`;
+    const message = `Cannot ${syscall}${subject}: ${reasonOf(error)}`;
+    const name = findErrnoName(error);
+    const hint = name === undefined ? undefined : HINT_OF_ERRNO[name];
+    return { status: EXIT.failure, message: printable(message), hint };
   }
   const text = error instanceof Error ? (error.stack ?? String(error)) : String(error);
   return {
@@ -118,6 +128,10 @@ function findErrnoName(error: unknown): string | undefined {
     if (typeof code === "string" && /^E[A-Z0-9]+$/.test(code)) return code;
   }
   return undefined;
+}
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "syscall" in error && "errno" in error;
 }
 
 function isAbort(error: unknown): boolean {

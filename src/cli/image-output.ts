@@ -4,6 +4,7 @@
  */
 
 import { closeSync, openSync, statSync } from "node:fs";
+import type { Stats } from "node:fs";
 
 import { displayText } from "../core/bytes/byte-string.ts";
 import type { ByteString } from "../core/bytes/byte-string.ts";
@@ -29,12 +30,15 @@ export function openImageOutput(
   options: { readonly dashIsStdout?: boolean } = {},
 ): ImageOutput {
   if (path === "-" && options.dashIsStdout !== false) return standardOutput(io);
-  const quoted = `"${displayText(path)}"`;
-  const found = statSync(Buffer.from(path, "latin1"), { throwIfNoEntry: false });
+  const found = statTarget(path);
   if (found?.isDirectory() === true) {
-    throw new ComposefsError("output-failed", `Cannot write image ${quoted}: Is a directory`, {
-      hint: "give the name of a file",
-    });
+    throw new ComposefsError(
+      "output-failed",
+      `Cannot write image "${displayText(path)}": Is a directory`,
+      {
+        hint: "give the name of a file",
+      },
+    );
   }
   const direct = found !== undefined && (!found.isFile() || DESCRIPTOR_PATH.test(path));
   return (image) => {
@@ -42,10 +46,22 @@ export function openImageOutput(
       if (direct) writeDirectly(path, image);
       else writeAtomically(path, image);
     } catch (error) {
-      const message = `Cannot write image ${quoted}: ${reasonOf(error)}`;
-      throw new ComposefsError("output-failed", message, { cause: error });
+      throw cannotWrite(path, error);
     }
   };
+}
+
+function statTarget(path: ByteString): Stats | undefined {
+  try {
+    return statSync(Buffer.from(path, "latin1"), { throwIfNoEntry: false });
+  } catch (error) {
+    throw cannotWrite(path, error);
+  }
+}
+
+function cannotWrite(path: ByteString, error: unknown): ComposefsError {
+  const message = `Cannot write image "${displayText(path)}": ${reasonOf(error)}`;
+  return new ComposefsError("output-failed", message, { cause: error });
 }
 
 function standardOutput(io: Io): ImageOutput {

@@ -122,7 +122,8 @@ export function openProgress(
   output: Output,
   mode: ProgressMode,
   now: () => number = () => performance.now(),
-  columns: () => number = () => process.stderr.columns ?? 80,
+  // A terminal that was never told its size says 0.
+  columns: () => number = () => process.stderr.columns || 80,
 ): Progress {
   if (mode === "none") return { update: () => {}, close: () => {} };
   const kind = mode !== "auto" ? mode : output.isTerminal ? "terminal" : "plain";

@@ -329,6 +329,15 @@ describe("where an image goes", () => {
     expect(done.stdout.toString()).toContain("standard output is a terminal");
   });
 
+  test("a place that cannot be is an error that says so", () => {
+    expect(make("sample.dump/image").stderr).toBe(
+      'mkcomposefs: Cannot write image "sample.dump/image": Not a directory\n',
+    );
+    expect(make("nowhere/image").stderr).toBe(
+      'mkcomposefs: Cannot write image "nowhere/image": No such file or directory\n',
+    );
+  });
+
   test("a directory is refused before anything is read", () => {
     const done = make(".", "missing.dump");
     expect(done).toMatchObject({ status: 1 });

@@ -45,6 +45,20 @@ describe("describeFailure", () => {
     expect(describeFailure(error).message).toBe("a\\x1b[31m\\x0db\nUse: c\\x9b");
   });
 
+  test("tells a failed call of Node's without a stack", () => {
+    let error: unknown;
+    try {
+      readFileSync("/nothing/here");
+    } catch (caught) {
+      error = caught;
+    }
+    expect(describeFailure(error)).toEqual({
+      status: EXIT.failure,
+      message: 'Cannot open "/nothing/here": No such file or directory',
+      hint: undefined,
+    });
+  });
+
   test("calls what is no error of ours a bug, with the place in the code", () => {
     const { message, hint } = describeFailure(new RangeError("bad"));
     expect(message).toMatch(/^Internal error: RangeError: bad\n +at /);

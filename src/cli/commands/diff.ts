@@ -46,8 +46,7 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
 /** A tree out of a directory, an image or a dump, whichever it is. */
 async function loadTree(path: ByteString, invocation: Invocation): Promise<Directory> {
   if (path === "-") return readDumpFile(path, {});
-  const found = statSync(Buffer.from(path, "latin1"), { throwIfNoEntry: false });
-  if (found?.isDirectory() !== true) return readFileTree(path);
+  if (!isDirectory(path)) return readFileTree(path);
   const content = {
     source: path,
     fromFile: false,
@@ -63,6 +62,15 @@ async function loadTree(path: ByteString, invocation: Invocation): Promise<Direc
     },
   };
   return interruptible((signal) => readSource(content, { signal }));
+}
+
+/** Of what cannot be asked about, opening it will say why. */
+function isDirectory(path: ByteString): boolean {
+  try {
+    return statSync(Buffer.from(path, "latin1")).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 /** An image, or else a dump: whatever has no EROFS magic. */
