@@ -65,6 +65,7 @@ const XATTR_CACHE_SIZE = 4096;
 export class LineParser {
   readonly #strict: boolean;
   #time: { text: string; value: Timestamp } | undefined;
+  #lastSec: { unsigned: number | bigint; signed: bigint } = { unsigned: 0, signed: 0n };
   readonly #xattrs = new Map<string, Xattrs>();
 
   #line = "";
@@ -222,9 +223,17 @@ export class LineParser {
     const dot = text.indexOf(".");
     const sec = this.#timePart(dot < 0 ? text : text.slice(0, dot));
     const nsec = this.#timePart(dot < 0 ? "" : text.slice(dot + 1));
-    const value = { sec: BigInt.asIntN(64, BigInt(sec)), nsec: toUint32(nsec) };
+    const value = { sec: this.#seconds(sec), nsec: toUint32(nsec) };
     this.#time = { text, value };
     return value;
+  }
+
+  /** Signed; the last value is remembered, because most neighbours differ in nanoseconds only. */
+  #seconds(sec: number | bigint): bigint {
+    if (sec !== this.#lastSec.unsigned) {
+      this.#lastSec = { unsigned: sec, signed: BigInt.asIntN(64, BigInt(sec)) };
+    }
+    return this.#lastSec.signed;
   }
 
   #timePart(text: string): number | bigint {
