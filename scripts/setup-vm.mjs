@@ -85,17 +85,17 @@ function setup() {
     const kernel = packageDependencies({ ...source, name: KERNEL });
     unpackBarePackages({ ...source, packages: [...kernel, ...BOOT_PACKAGES], root });
   });
-  const kernel = part(cache, "kernel", [boot.key, source("vm-kernel")], (root) =>
+  const kernel = part(cache, "kernel", [boot.key, scriptText("vm-kernel")], (root) =>
     unpackKernel({ tools: tools.root, packages: boot.root, root }),
   );
-  const firmware = part(cache, "firmware", [boot.key, source("vm-firmware")], (root) =>
+  const firmware = part(cache, "firmware", [boot.key, scriptText("vm-firmware")], (root) =>
     makeFirmware({ tools: tools.root, packages: boot.root, root }),
   );
   const agent = join(CHECKOUT, "test/vm/guest/agent.sh");
   const userspace = part(
     cache,
     "userspace",
-    [GUEST_SUITE, source("vm-userspace"), readFileSync(agent)],
+    [GUEST_SUITE, scriptText("vm-userspace"), readFileSync(agent)],
     (root, apt) => makeUserspace({ tools: tools.root, suite: GUEST_SUITE, agent, apt, root }),
   );
   const manifest = {
@@ -172,7 +172,7 @@ function forget(cache, name) {
 }
 
 /** @param {string} name */
-function source(name) {
+function scriptText(name) {
   return readFileSync(join(import.meta.dirname, `${name}.mjs`));
 }
 

@@ -82,7 +82,7 @@ describe.each(documents)("%s", (document) => {
     const conditional = needs(...(block.needs as Need[]));
     if (block.language === "sh") {
       conditional.test(`commands of block ${index + 1} run`, () => {
-        const done = run("bash", ["-euo", "pipefail", "-c", block.code], {
+        const done = run("bash", ["--norc", "-euo", "pipefail", "-c", block.code], {
           cwd: tempDir(),
           env: { PATH: `${join(CHECKOUT, "bin")}:${process.env["PATH"]}` },
         });

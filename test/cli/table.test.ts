@@ -119,7 +119,7 @@ describe("completions", () => {
       COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
       _complete_${program!.replace(/[^a-z]/g, "_")}
       printf '%s ' "\${COMPREPLY[@]}"`;
-    const done = spawnSync("bash", ["-uc", code, "bash", path, ...words], { cwd: "/" });
+    const done = spawnSync("bash", ["--norc", "-uc", code, "bash", path, ...words], { cwd: "/" });
     return (done.stdout.toString() + done.stderr.toString()).trim();
   }
 

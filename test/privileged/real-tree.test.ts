@@ -55,8 +55,9 @@ function differencesWhenMounted(source: string, image: string, objects: string):
   }
 }
 
-needs("time", "oracle", "root", "mount", "erofs", "overlay").describe("a real tree", () => {
-  const found = largeTree();
+const conditional = needs("time", "oracle", "root", "mount", "erofs", "overlay");
+conditional.describe("a real tree", () => {
+  const found = conditional.reason === undefined ? largeTree() : undefined;
   const reason = found === undefined ? `needs a tree of ${MANY} entries below /usr` : undefined;
 
   needsThat(reason).describe("of 50,000 entries or more", () => {
@@ -126,7 +127,7 @@ line" "-" "sp ace" 'back\\slash'
   `;
 
     test("is made, with hard links kept", () => {
-      expect(run("bash", ["-euc", SCRIPT], { cwd: directory }).stderr).toBe("");
+      expect(run("bash", ["--norc", "-euc", SCRIPT], { cwd: directory }).stderr).toBe("");
       command("mkcomposefs", "--hardlinks", `--digest-store=${objects}`, source, image);
       expect(statSync(image).size).toBeGreaterThan(4096);
     });

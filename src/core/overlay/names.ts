@@ -7,8 +7,8 @@
 import { byteString, concatByteStrings, sliceByteString } from "../bytes/byte-string.ts";
 import type { ByteString } from "../bytes/byte-string.ts";
 
-export const OVERLAY_XATTR_PREFIX = byteString("trusted.overlay.");
-export const OVERLAY_XATTR_ESCAPE_PREFIX = byteString("trusted.overlay.overlay.");
+const OVERLAY_XATTR_PREFIX = byteString("trusted.overlay.");
+const OVERLAY_XATTR_ESCAPE_PREFIX = byteString("trusted.overlay.overlay.");
 export const OVERLAY_XATTR_METACOPY = byteString("trusted.overlay.metacopy");
 export const OVERLAY_XATTR_REDIRECT = byteString("trusted.overlay.redirect");
 export const OVERLAY_XATTR_OPAQUE = byteString("trusted.overlay.opaque");

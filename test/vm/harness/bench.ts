@@ -52,8 +52,9 @@ export class Bench {
   /** `name` becomes the name of a directory of logs. */
   constructor(name: string) {
     this.#name = name.replace(/[^A-Za-z0-9]+/g, "-").slice(0, 80);
-    mkdirSync(join(tmpdir(), "composefs-vm"), { recursive: true });
-    this.directory = mkdtempSync(join(tmpdir(), "composefs-vm", `${this.#name}-`));
+    const logs = join(tmpdir(), `composefs-vm-${process.getuid?.()}`);
+    mkdirSync(logs, { recursive: true });
+    this.directory = mkdtempSync(join(logs, `${this.#name}-`));
   }
 
   /** A new disk like `makeDisk`'s: returns its path. */
