@@ -79,8 +79,10 @@ export class NodeReader {
       return { kind: "inline", data: this.#image.content(inode)! };
     }
     if (!isFlat) this.#checkChunks(inode);
-    if (path !== undefined || digest !== undefined) return { kind: "external", size, path, digest };
-    return size > 0 ? { kind: "sparse", size } : { kind: "inline", data: new Uint8Array(0) };
+    // An empty file has nothing to look for elsewhere, whatever its xattrs say.
+    if (size === 0) return { kind: "inline", data: new Uint8Array(0) };
+    if (path === undefined && digest === undefined) return { kind: "sparse", size };
+    return { kind: "external", size, path, digest };
   }
 
   #checkChunks(inode: FileInode): void {
