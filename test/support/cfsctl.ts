@@ -1,17 +1,20 @@
 /** The peer: `cfsctl` of composefs-rs, where COMPOSEFS_CFSCTL names it. */
 
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import type { FormatVersion, FsVerityAlgorithm } from "#src/core/mod.ts";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { computeFsVerityDigest, memorySource, objectPath, openSplitStream } from "#src/core/mod.ts";
+import type { FormatVersion, FsVerityAlgorithm, FsVerityDigest } from "#src/core/mod.ts";
+import { nodeHash } from "./hash.ts";
 import { writeOciLayout } from "./layers.ts";
 import { run } from "./run.ts";
 import { tempDir } from "./temp.ts";
 
-const path = process.env["COMPOSEFS_CFSCTL"];
+const binary = process.env["COMPOSEFS_CFSCTL"];
 
 /** Why it cannot be used; `undefined` when it can. */
 export const cfsctlMissing: string | undefined =
-  path === undefined ? "needs composefs-rs: set COMPOSEFS_CFSCTL to its cfsctl" : undefined;
+  binary === undefined ? "needs composefs-rs: set COMPOSEFS_CFSCTL to its cfsctl" : undefined;
 
 /** A repository of the peer, with one image in it. */
 export class PeerImage {
@@ -43,14 +46,28 @@ export class PeerImage {
       .trim();
   }
 
-  /** The merged and canonical tree. */
-  dump(): Buffer {
-    return this.#output("oci", "dump", "image");
+  /** The splitstream of a layer, as it lies in the repository. */
+  layerStream(archive: Uint8Array): Buffer {
+    const diffId = createHash("sha256").update(archive).digest("hex");
+    return readFileSync(join(this.#repository, `streams/oci-layer-sha256:${diffId}`));
   }
 
-  /** The bytes of a stream. */
-  cat(name: string): Buffer {
-    return this.#output("cat", name);
+  /** Puts a stream and its objects into the repository; returns what the peer makes of it. */
+  catForeign(stream: Uint8Array, objects: ReadonlyMap<FsVerityDigest, Uint8Array>): Buffer {
+    const algorithm = openSplitStream(memorySource(stream)).algorithm;
+    const digest = computeFsVerityDigest(stream, nodeHash(algorithm));
+    for (const [each, content] of [...objects, [digest, stream] as const]) {
+      const path = join(this.#repository, "objects", objectPath(each));
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, content);
+    }
+    symlinkSync(`../objects/${objectPath(digest)}`, join(this.#repository, "streams/foreign"));
+    return this.#output("cat", "foreign");
+  }
+
+  /** The content of an object. */
+  object(digest: FsVerityDigest): Buffer {
+    return readFileSync(join(this.#repository, "objects", objectPath(digest)));
   }
 
   #output(...args: string[]): Buffer {
@@ -60,6 +77,6 @@ export class PeerImage {
   }
 
   #cfsctl(...args: string[]): ReturnType<typeof run> {
-    return run(path!, ["--insecure", "--repo", this.#repository, ...args]);
+    return run(binary!, ["--insecure", "--repo", this.#repository, ...args]);
   }
 }

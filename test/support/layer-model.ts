@@ -52,7 +52,7 @@ export interface ModelStack {
 
 const name = fc.constantFrom("a", "b", "c", "usr", "run", "\xff");
 
-const operation: fc.Arbitrary<Operation> = fc.record({
+const anyOperation: fc.Arbitrary<Operation> = fc.record({
   kind: fc.constantFrom<Operation["kind"]>(
     "directory",
     "directory",
@@ -95,7 +95,7 @@ const BASE: Operation = {
 
 /** Stacks of up to five layers. */
 export const randomStack: fc.Arbitrary<ModelStack> = fc
-  .array(fc.array(operation, { maxLength: 25 }), { minLength: 1, maxLength: 5 })
+  .array(fc.array(anyOperation, { maxLength: 25 }), { minLength: 1, maxLength: 5 })
   .map((layers) => {
     let tree: Tree = new Map();
     const made = layers.map((operations, index) => {
@@ -114,7 +114,7 @@ export const randomStack: fc.Arbitrary<ModelStack> = fc
 
 /** Entries of any sense or none: `mergeLayers` may refuse them. */
 export const randomArchives: fc.Arbitrary<Buffer[]> = fc.array(
-  fc.array(operation, { maxLength: 25 }).map((operations) => {
+  fc.array(anyOperation, { maxLength: 25 }).map((operations) => {
     const target = operations.find(({ kind }) => kind === "file")?.names.join("/") ?? "nowhere";
     return archiveOf(operations.map((each) => encode(each, target)));
   }),

@@ -4,9 +4,13 @@ import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
+  CONTENT_TYPE,
   LAYER_INLINE_MAX,
   LayerBuilder,
+  SplitStreamWriter,
+  TarReader,
   computeFsVerityDigest,
+  isStoredAsObject,
   layerEntryOf,
   mergeLayers,
   objectPath,
@@ -18,10 +22,12 @@ import type {
   FileContent,
   FormatVersion,
   FsVerityAlgorithm,
+  FsVerityDigest,
   LayerDirectory,
   LayerEntry,
   LayerOptions,
   MergeOptions,
+  TarEvent,
 } from "#src/core/mod.ts";
 import { nodeHash } from "./hash.ts";
 import { readArchive } from "./tar-bytes.ts";
@@ -72,6 +78,41 @@ export function imageDigest(
   algorithm: FsVerityAlgorithm,
 ): string {
   return computeFsVerityDigest(writeImage(validateTree(root), { version }), nodeHash(algorithm));
+}
+
+/** An archive as a splitstream, and the objects that it needs, by digest. */
+export function splitLayer(
+  archive: Uint8Array,
+  algorithm: FsVerityAlgorithm = "sha256",
+): { readonly stream: Uint8Array; readonly objects: ReadonlyMap<FsVerityDigest, Uint8Array> } {
+  const writer = new SplitStreamWriter({ algorithm, contentType: CONTENT_TYPE.ociLayer });
+  const objects = new Map<FsVerityDigest, Uint8Array>();
+  let object: Uint8Array[] | undefined;
+  const take = (event: TarEvent): void => {
+    switch (event.kind) {
+      case "raw":
+        writer.writeInline(event.bytes);
+        return;
+      case "entry":
+        object = isStoredAsObject(event.entry) ? [] : undefined;
+        return;
+      case "data":
+        if (object === undefined) writer.writeInline(event.bytes);
+        else object.push(event.bytes.slice());
+        return;
+      case "end-of-entry": {
+        if (object === undefined) return;
+        const content = Buffer.concat(object);
+        const digest = computeFsVerityDigest(content, nodeHash(algorithm));
+        objects.set(digest, content);
+        writer.writeExternal(content.length, digest);
+      }
+    }
+  };
+  const reader = new TarReader();
+  for (const event of reader.push(archive)) take(event);
+  for (const event of reader.finish()) take(event);
+  return { stream: writer.finish(), objects };
 }
 
 /** Writes an OCI layout directory with one image of these layers, not compressed. */

@@ -18,6 +18,11 @@ export type LayerEntry =
 /** Most bytes of a file that lies in the image, and in the layer's stream, instead of in an object. */
 export const LAYER_INLINE_MAX: number = LCFS_RECOMMENDED_INLINE_CONTENT_MAX;
 
+/** Whether the content of an entry goes into an object, and not inline into the layer's stream. */
+export function isStoredAsObject({ kind, storedSize }: TarEntry): boolean {
+  return kind === "file" && storedSize > LAYER_INLINE_MAX;
+}
+
 const NO_CONTENT: FileContent = { kind: "inline", data: new Uint8Array(0) };
 
 /**

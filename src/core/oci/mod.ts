@@ -2,7 +2,7 @@
 
 export { canonicalizeBootableRootfs, canonicalizeRootfs } from "./canonical.ts";
 export type { CanonicalOptions } from "./canonical.ts";
-export { LAYER_INLINE_MAX, layerEntryOf } from "./layer-entry.ts";
+export { LAYER_INLINE_MAX, isStoredAsObject, layerEntryOf } from "./layer-entry.ts";
 export type { LayerEntry } from "./layer-entry.ts";
 export { LayerBuilder } from "./layer.ts";
 export type { LayerDirectory, LayerNode, LayerOptions, LowerLink } from "./layer.ts";

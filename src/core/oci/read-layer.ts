@@ -12,7 +12,7 @@ import type { TarEntry } from "../tar/entry.ts";
 import { TarReader } from "../tar/reader.ts";
 import type { TarEvent, TarReaderOptions } from "../tar/reader.ts";
 import type { FileContent } from "../tree/node.ts";
-import { LAYER_INLINE_MAX, invalidLayer, layerEntryOf } from "./layer-entry.ts";
+import { LAYER_INLINE_MAX, invalidLayer, isStoredAsObject, layerEntryOf } from "./layer-entry.ts";
 import type { LayerEntry } from "./layer-entry.ts";
 
 /** Options of {@link readLayer}. */
@@ -107,14 +107,15 @@ class LayerFiles {
     return this.#options.expandSparse(entry, stored);
   }
 
-  #stored({ storedSize }: TarEntry): FileContent {
-    if (this.#object === undefined) {
+  #stored(entry: TarEntry): FileContent {
+    const { storedSize } = entry;
+    const digest = this.#object;
+    if (digest === undefined) {
       return { kind: "inline", data: this.#inline.slice(0, this.#filled) };
     }
-    if (storedSize <= LAYER_INLINE_MAX) {
+    if (!isStoredAsObject(entry)) {
       throw misplaced(`a file of only ${storedSize} bytes is an object`);
     }
-    const digest = this.#object;
     return { kind: "external", size: storedSize, digest, path: objectPath(digest) };
   }
 }

@@ -118,6 +118,7 @@ export class TarReader {
   skipContent(): void {
     if (!this.#canSkip) throw new TypeError("there is no entry whose content could be skipped");
     this.#skips = true;
+    this.#canSkip = false;
   }
 
   /** Whether {@link skipContent} may be called now. */
@@ -171,7 +172,7 @@ export class TarReader {
     yield { kind: "entry", entry };
     const segments = entry.segments ?? [{ offset: 0, size: entry.storedSize }];
     for (const { offset, size } of segments) yield* this.#content(offset, size);
-    this.#canSkip = this.#skips = false;
+    this.#skips = false;
     yield { kind: "end-of-entry" };
     yield* this.#pass(tarPadding(entry.storedSize));
   }
