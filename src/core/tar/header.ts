@@ -83,6 +83,7 @@ function textField(block: Uint8Array, field: FieldPlace): ByteString {
 
 /** The bytes in front of the first NUL, or all of them. */
 export function untilNul(bytes: Uint8Array): ByteString {
+  if (bytes[0] === 0) return EMPTY;
   const nul = bytes.indexOf(0);
   return byteStringFrom(nul < 0 ? bytes : bytes.subarray(0, nul));
 }
@@ -100,10 +101,13 @@ export function sumHeader(block: Uint8Array): { unsigned: number; highBytes: num
   let unsigned = length * 0x20;
   let highBytes = 0;
   for (let i = 0; i < TAR_BLOCKSIZE; i++) {
-    if (i >= at && i < at + length) continue;
     const byte = block[i]!;
     unsigned += byte;
     highBytes += byte >> 7;
+  }
+  for (let i = at; i < at + length; i++) {
+    unsigned -= block[i]!;
+    highBytes -= block[i]! >> 7;
   }
   return { unsigned, highBytes };
 }
