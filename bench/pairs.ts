@@ -22,6 +22,8 @@ export interface Comparison {
   readonly ratio: number;
   readonly low: number;
   readonly high: number;
+  /** The same of the processors' time, which others on the machine disturb less. */
+  readonly cpuRatio: number;
   readonly goal: number | undefined;
 }
 
@@ -80,5 +82,6 @@ function compare(
 ): Comparison {
   const ratios = ours.map((run, round) => run.seconds / theirs[round]!.seconds);
   const [low, high] = spread(ratios);
-  return { peer, ratio: median(ratios), low, high, goal };
+  const cpuRatio = median(ours.map((run, round) => run.cpuSeconds / theirs[round]!.cpuSeconds));
+  return { peer, ratio: median(ratios), low, high, cpuRatio, goal };
 }

@@ -18,12 +18,12 @@ function formatContestant(one: ContestantResult, work: WorkResult): string {
     `${one.name.padEnd(10)} ${seconds(one.seconds)}   cpu ${seconds(one.cpuSeconds)}` +
     `   peak ${megabytes(one.peakMemory)}`;
   if (comparison === undefined) return line;
-  const { ratio, low, high, goal } = comparison;
+  const { ratio, low, high, cpuRatio, goal } = comparison;
   const verdict =
     goal === undefined
       ? ""
       : `   goal ${goal.toFixed(2)} or less: ${ratio <= goal ? "met" : "not met"}`;
-  const range = `(${low.toFixed(2)} to ${high.toFixed(2)})`;
+  const range = `(${low.toFixed(2)} to ${high.toFixed(2)}; cpu ${cpuRatio.toFixed(2)})`;
   return `${line}   ours/${one.name} ${ratio.toFixed(2)} ${range}${verdict}`;
 }
 
