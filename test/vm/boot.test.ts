@@ -128,7 +128,7 @@ vmDescribe("Debian from a composefs image", () => {
 
   vmTest("a changed command line in the UKI: the firmware refuses it", async (bench) => {
     const disk = bench.copyOf(ukiDisk);
-    flipOnDisk(disk, Buffer.from((parts.digest)));
+    flipOnDisk(disk, Buffer.from(parts.digest));
     const machine = await bench.boot({ tier: "loader", disk, secureBoot: true });
     const shown = await machine.expect(REFUSED);
     refusals.push(`a changed command line in the UKI: ${lastLine(shown)}`);
