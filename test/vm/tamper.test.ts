@@ -65,7 +65,7 @@ for (const format of ["ext4", "btrfs"] as const) {
       on: Bench,
       tampering: string,
       change: string,
-      commands: { readonly read?: string; readonly ours: string },
+      commands: { readonly read?: string; readonly ours?: string },
     ): Promise<{ row: Row; machine: Machine }> {
       const machine = await on.boot({ tier: "saved-state", state: mounted });
       return { machine, row: await note(machine, tampering, change, commands) };
@@ -75,19 +75,19 @@ for (const format of ["ext4", "btrfs"] as const) {
       machine: Machine,
       tampering: string,
       change: string,
-      { read = READ, ours }: { readonly read?: string; readonly ours: string },
+      { read = READ, ours }: { readonly read?: string; readonly ours?: string },
     ): Promise<Row> {
       if (change !== "") await machine.output(change);
       await machine.output("dmesg -c >/dev/null");
       const reader = await machine.run(read);
       const kernel = await machine.output("dmesg | sed 's/^[^]]*] //' | head -n 1");
-      const own = await machine.run(ours);
+      const own = ours === undefined ? undefined : await machine.run(ours);
       const made = {
         format,
         tampering,
         reader: `${reader.status}: ${reader.output}`,
         kernel,
-        ours: `${own.status}: ${own.output}`,
+        ours: own === undefined ? "" : `${own.status}: ${own.output}`,
       };
       table.push(made);
       return made;
@@ -108,10 +108,8 @@ for (const format of ["ext4", "btrfs"] as const) {
     vmTest("an object cannot be written: EPERM", async (on) => {
       const { row: seen } = await row(on, "write to an object", "", {
         read: `echo x >>${VICTIM}`,
-        ours: `composefs digest ${VICTIM}`,
       });
       expect(seen.reader).toContain("Operation not permitted");
-      expect(seen.ours).toMatch(/^0: /);
     });
 
     vmTest("an object replaced by one without fs-verity is refused at open: EIO", async (on) => {

@@ -39,6 +39,8 @@ export class Machine {
   readonly #exited: Promise<void>;
   readonly #logFile: number;
   #console = "";
+  /** The beginning of a terminal's control sequence whose end has not come yet. */
+  #half = "";
   /** How much of the console earlier expectations have passed. */
   #seen = 0;
   /** Why nothing more can be asked of it. */
@@ -126,7 +128,7 @@ export class Machine {
     return this.#console.slice(from, this.#seen);
   }
 
-  /** What the console has shown so far, without carriage returns. */
+  /** What the console has shown so far, without carriage returns, colours and the like. */
   get console(): string {
     return this.#console;
   }
@@ -177,7 +179,10 @@ export class Machine {
 
   #takeConsole(data: Buffer): void {
     writeSync(this.#logFile, data);
-    this.#console += data.toString("latin1").replaceAll("\r", "");
+    const text = this.#half + data.toString("latin1");
+    this.#half = /\x1b(\[[0-9;=]*)?$/.exec(text)?.[0] ?? "";
+    const whole = text.slice(0, text.length - this.#half.length);
+    this.#console += whole.replace(/\r|\x1b\[[0-9;=]*[A-Za-z]/g, "");
     this.#onChange();
   }
 
