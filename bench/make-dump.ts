@@ -58,7 +58,9 @@ function contentFields(size: number, content: number): string {
   return `${digest.slice(0, 2)}/${digest.slice(2)} - ${digest}`;
 }
 
+/** As on a real system, what lies in one directory mostly has one label. */
 function xattr(path: string): string {
-  const type = TYPES[(path.charCodeAt(0) + path.length) % TYPES.length];
+  const directory = path.slice(0, Math.max(path.lastIndexOf("/"), 0));
+  const type = TYPES[directory.length % TYPES.length];
   return `security.selinux=system_u:object_r:${type}:s0\\x00`;
 }

@@ -223,12 +223,21 @@ export function linkat(fromDir: Fd, from: BytePath, toDir: Fd, to: BytePath): vo
   check("link", libc.linkat(fromDir, source, toDir, kernelPath("link", to, 1), 0), to);
 }
 
+/** Kernels before 6.10 ask for a capability here. */
+let mayLinkByFd = true;
+
 /** Gives an open file without a name (`O_TMPFILE`) one; EEXIST if the name is taken. */
 export function linkFd(fd: Fd, toDir: Fd, to: BytePath): void {
-  // Through /proc because AT_EMPTY_PATH asks for a capability on kernels before 6.10.
-  const source = kernelPath("link", `/proc/self/fd/${fd}`);
   const name = kernelPath("link", to, 1);
+  if (mayLinkByFd) {
+    if (libc.linkat(fd, NO_PATH, toDir, name, AT_EMPTY_PATH) === 0) return;
+    const errno = lastErrno();
+    if (errno !== ENOENT) throw new SyscallError("link", errno, displayPath(to));
+  }
+  // By way of /proc it always works, and takes 4 µs longer.
+  const source = kernelPath("link", `/proc/self/fd/${fd}`);
   check("link", libc.linkat(AT_FDCWD, source, toDir, name, AT_SYMLINK_FOLLOW), to);
+  mayLinkByFd = false;
 }
 
 /** Waits until content and metadata of a file, or the entries of a directory, are on the disk. */

@@ -198,6 +198,19 @@ describe("composefs diff", () => {
   });
 });
 
+describe("composefs explain", () => {
+  test("fails for an image that contradicts itself, and says where among what it can name", () => {
+    expect(composefs(["explain", "image.cfs"]).status).toBe(0);
+    const broken = Buffer.from(sampleImage);
+    broken.writeUInt16LE(0, 1152 + 4); // the root's mode
+    writeFileSync(join(cwd, "broken.cfs"), broken);
+    const { status, stdout } = composefs(["explain", "broken.cfs"]);
+    expect(status).toBe(1);
+    expect(stdout).toContain("composefs_version");
+    expect(stdout).toContain("!! Cannot read EROFS image: corrupt at offset 1156");
+  });
+});
+
 describe("composefs mk", () => {
   test("tells digest, image, tree, content and time; nothing with --quiet", () => {
     const made = composefs(["mk", "--from-file", "sample.dump", "made.cfs"]);

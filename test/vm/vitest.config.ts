@@ -8,7 +8,7 @@ export default defineConfig({
     // A machine takes a processor; more than two at once make each other late.
     maxWorkers: 2,
     // Every wait in a machine has a shorter limit of its own, which says more.
-    testTimeout: 90_000,
-    hookTimeout: 90_000,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
   },
 });

@@ -67,6 +67,8 @@ export class LineParser {
   #time: { text: string; value: Timestamp } | undefined;
   #lastSec: { unsigned: number | bigint; signed: bigint } = { unsigned: 0, signed: 0n };
   readonly #xattrs = new Map<string, Xattrs>();
+  /** Those of the last line: neighbours mostly have the same. */
+  #lastXattrs: { text: string; xattrs: Xattrs } = { text: "", xattrs: NO_XATTRS };
 
   #line = "";
   #number = 0;
@@ -243,10 +245,19 @@ export class LineParser {
   }
 
   #parseXattrs(): Xattrs {
-    const text = this.#line.slice(this.#starts[FIELDS.length]);
-    if (text === "") return NO_XATTRS;
-    const known = this.#xattrs.get(text);
-    if (known !== undefined) return known;
+    const start = this.#starts[FIELDS.length]!;
+    if (start >= this.#line.length) return NO_XATTRS;
+    const last = this.#lastXattrs;
+    if (this.#line.length - start === last.text.length && this.#line.endsWith(last.text)) {
+      return last.xattrs;
+    }
+    const text = this.#line.slice(start);
+    const xattrs = this.#xattrs.get(text) ?? this.#newXattrs(text);
+    this.#lastXattrs = { text, xattrs };
+    return xattrs;
+  }
+
+  #newXattrs(text: string): Xattrs {
     if (text.length > 0xffff) throw this.#problem("xattr", "Too many xattrs");
     const xattrs = new Map<ByteString, Uint8Array>();
     let total = 0;

@@ -48,13 +48,18 @@ export class DumpParser {
 
   /** Takes the next bytes; nothing is kept of `chunk`. Throws DumpError. */
   push(chunk: Uint8Array): void {
-    const text = this.#partial + decodeDumpText(chunk);
-    let at = 0;
-    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", at)) {
+    const text = decodeDumpText(chunk);
+    let end = text.indexOf("\n");
+    if (end >= 0) {
+      this.#take(this.#partial + text.slice(0, end));
+      this.#partial = "";
+    }
+    let at = end + 1;
+    for (end = text.indexOf("\n", at); end >= 0; end = text.indexOf("\n", at)) {
       this.#take(text.slice(at, end));
       at = end + 1;
     }
-    this.#partial = text.slice(at);
+    this.#partial += text.slice(at);
   }
 
   /** Returns the tree. Throws DumpError for a dump that is not whole. */

@@ -41,7 +41,9 @@ interface PooledName {
  */
 export interface PooledXattr {
   readonly name: PooledName;
-  readonly source: XattrSource;
+  /** What the value is made of: the value itself, a digest in hexadecimal, or the path of a file. */
+  readonly kind: "bytes" | "metacopy" | "redirect";
+  readonly text: string;
   /** Bytes of the value. */
   readonly valueSize: number;
   /** Bytes of the entry, padding to a word included. */
@@ -52,20 +54,25 @@ export interface PooledXattr {
   sharedOffset: number;
 }
 
-/** What a value is made of. */
-type XattrSource =
-  | { readonly kind: "bytes"; readonly value: ByteString }
-  | { readonly kind: "metacopy"; readonly digest: FsVerityDigest }
-  | { readonly kind: "redirect"; readonly path: ByteString };
+/** What inodes have of one object: mostly the one comes with the other. */
+interface ObjectXattrs {
+  metacopy: PooledXattr | undefined;
+  redirect: PooledXattr | undefined;
+}
 
 /** Interns names and values. */
 export class XattrPool {
   readonly #traits: FormatTraits;
   readonly #names = new Map<ByteString, PooledName>();
-  /** By full name, then by what the value is made of. */
+  /** By full name, then by value. */
   readonly #bytes = new Map<ByteString, Map<ByteString, PooledXattr>>();
-  readonly #metacopies = new Map<FsVerityDigest, PooledXattr>();
+  /** By digest; a path of the form `XX/<rest>` stands with the digest that it is made of. */
+  readonly #objects = new Map<string, ObjectXattrs>();
+  /** By path, those of other forms. */
   readonly #redirects = new Map<ByteString, PooledXattr>();
+  /** The last digest that was asked for: its path is asked for next. */
+  #lastDigest = "";
+  #lastObject: ObjectXattrs | undefined;
 
   constructor(traits: FormatTraits) {
     this.#traits = traits;
@@ -77,7 +84,7 @@ export class XattrPool {
     if (values === undefined) this.#bytes.set(name, (values = new Map()));
     let xattr = values.get(value);
     if (xattr === undefined) {
-      xattr = this.#make(name, { kind: "bytes", value }, value.length);
+      xattr = this.#make(name, "bytes", value, value.length);
       values.set(value, xattr);
     }
     return xattr;
@@ -85,23 +92,43 @@ export class XattrPool {
 
   /** The metacopy xattr of a digest. */
   metacopy(digest: FsVerityDigest): PooledXattr {
-    let xattr = this.#metacopies.get(digest);
-    if (xattr === undefined) {
-      const size = METACOPY_HEADER_SIZE + digest.length / 2;
-      xattr = this.#make(OVERLAY_XATTR_METACOPY, { kind: "metacopy", digest }, size);
-      this.#metacopies.set(digest, xattr);
-    }
-    return xattr;
+    const object = this.#object(digest);
+    this.#lastDigest = digest;
+    this.#lastObject = object;
+    const size = METACOPY_HEADER_SIZE + digest.length / 2;
+    return (object.metacopy ??= this.#make(OVERLAY_XATTR_METACOPY, "metacopy", digest, size));
   }
 
   /** The redirect xattr that leads to a path in a basedir. */
   redirect(path: ByteString): PooledXattr {
+    const object = this.#objectAt(path);
+    if (object !== undefined) return (object.redirect ??= this.#makeRedirect(path));
     let xattr = this.#redirects.get(path);
     if (xattr === undefined) {
-      xattr = this.#make(OVERLAY_XATTR_REDIRECT, { kind: "redirect", path }, path.length + 1);
+      xattr = this.#makeRedirect(path);
       this.#redirects.set(path, xattr);
     }
     return xattr;
+  }
+
+  /** The object that a path of the form `XX/<rest>` names; `undefined` for a path of another form. */
+  #objectAt(path: ByteString): ObjectXattrs | undefined {
+    const length = path.length - 1;
+    if ((length !== 64 && length !== 128) || path.charCodeAt(2) !== SLASH) return undefined;
+    const last = this.#lastDigest;
+    const isLast =
+      last.length === length && path.endsWith(last.slice(2)) && path.startsWith(last.slice(0, 2));
+    if (isLast) return this.#lastObject;
+    return this.#object(path.slice(0, 2) + path.slice(3));
+  }
+
+  #object(digest: string): ObjectXattrs {
+    let object = this.#objects.get(digest);
+    if (object === undefined) {
+      object = { metacopy: undefined, redirect: undefined };
+      this.#objects.set(digest, object);
+    }
+    return object;
   }
 
   /** Whether any inode may have one of these names. */
@@ -112,16 +139,26 @@ export class XattrPool {
   /** All xattrs that more than one inode has, in no order. */
   repeated(): PooledXattr[] {
     const repeated: PooledXattr[] = [];
-    for (const values of [...this.#bytes.values(), this.#metacopies, this.#redirects]) {
-      for (const xattr of values.values()) if (xattr.uses > 1) repeated.push(xattr);
+    const add = (xattr: PooledXattr | undefined): void => {
+      if (xattr !== undefined && xattr.uses > 1) repeated.push(xattr);
+    };
+    for (const values of this.#bytes.values()) for (const xattr of values.values()) add(xattr);
+    for (const xattr of this.#redirects.values()) add(xattr);
+    for (const { metacopy, redirect } of this.#objects.values()) {
+      add(metacopy);
+      add(redirect);
     }
     return repeated;
   }
 
-  #make(name: ByteString, source: XattrSource, valueSize: number): PooledXattr {
+  #makeRedirect(path: ByteString): PooledXattr {
+    return this.#make(OVERLAY_XATTR_REDIRECT, "redirect", path, path.length + 1);
+  }
+
+  #make(name: ByteString, kind: PooledXattr["kind"], text: string, valueSize: number): PooledXattr {
     const pooled = this.#name(name);
     const size = roundUpToWord(XATTR_ENTRY.size + pooled.suffix.length + valueSize);
-    return { name: pooled, source, valueSize, size, uses: 0, sharedOffset: -1 };
+    return { name: pooled, kind, text, valueSize, size, uses: 0, sharedOffset: -1 };
   }
 
   #name(full: ByteString): PooledName {
@@ -142,8 +179,7 @@ export class XattrPool {
  * descending by full name, length, value in V0 and V1; ascending by prefix index, suffix, value in V2.
  */
 export function sharedXattrs(pool: XattrPool, traits: FormatTraits): PooledXattr[] {
-  // The values are put together once, not once for each comparison.
-  const sortable = pool.repeated().map((xattr) => ({ xattr, value: valueOf(xattr) }));
+  const sortable = pool.repeated().map((xattr) => ({ xattr, start: startOf(xattr.text) }));
   sortable.sort(traits.breadthFirst ? (a, b) => compareAsC(b, a) : compareAsRust);
   let offset = 0;
   return sortable.map(({ xattr }) => {
@@ -153,16 +189,26 @@ export function sharedXattrs(pool: XattrPool, traits: FormatTraits): PooledXattr
   });
 }
 
+/** An xattr with the first characters of its text as one number: these decide most comparisons. */
 interface Sortable {
   readonly xattr: PooledXattr;
-  readonly value: ByteString;
+  readonly start: number;
+}
+
+/** Six units of 8 bits are a number that a double holds; a text that is shorter counts as if it had NULs. */
+function startOf(text: string): number {
+  let start = 0;
+  for (let i = 0; i < 6; i++) start = start * 256 + (i < text.length ? text.charCodeAt(i) : 0);
+  return start;
 }
 
 function compareAsC(a: Sortable, b: Sortable): number {
   return (
-    compareByteStrings(a.xattr.name.full, b.xattr.name.full) ||
-    a.value.length - b.value.length ||
-    compareByteStrings(a.value, b.value)
+    (a.xattr.name === b.xattr.name
+      ? 0
+      : compareByteStrings(a.xattr.name.full, b.xattr.name.full)) ||
+    a.xattr.valueSize - b.xattr.valueSize ||
+    compareValues(a, b)
   );
 }
 
@@ -170,33 +216,45 @@ function compareAsRust(a: Sortable, b: Sortable): number {
   return (
     a.xattr.name.index - b.xattr.name.index ||
     compareByteStrings(a.xattr.name.suffix, b.xattr.name.suffix) ||
-    compareByteStrings(a.value, b.value)
+    compareValues(a, b)
   );
 }
 
-function valueOf({ source }: PooledXattr): ByteString {
-  switch (source.kind) {
+/** By the bytes of the values, mostly without making them. */
+function compareValues(a: Sortable, b: Sortable): number {
+  const { kind, valueSize, text } = a.xattr;
+  // Digests in hexadecimal and paths without the slash are in the order of the values they make; but
+  // a digest of another size has another header.
+  const isAlike = kind === b.xattr.kind && (kind !== "metacopy" || valueSize === b.xattr.valueSize);
+  if (!isAlike) return compareByteStrings(valueOf(a.xattr), valueOf(b.xattr));
+  if (a.start !== b.start) return a.start - b.start;
+  return text < b.xattr.text ? -1 : text > b.xattr.text ? 1 : 0;
+}
+
+function valueOf({ kind, text }: PooledXattr): ByteString {
+  switch (kind) {
     case "bytes":
-      return source.value;
+      return text as ByteString;
     case "metacopy":
-      return byteStringFrom(encodeMetacopy(source.digest));
+      return byteStringFrom(encodeMetacopy(text as FsVerityDigest));
     case "redirect":
-      return `/${source.path}` as ByteString;
+      return `/${text}` as ByteString;
   }
 }
 
 /** Writes the value into `target` at `offset`. */
-export function writeXattrValue({ source }: PooledXattr, target: Uint8Array, offset: number): void {
-  switch (source.kind) {
+export function writeXattrValue(xattr: PooledXattr, target: Uint8Array, offset: number): void {
+  const { kind, text } = xattr;
+  switch (kind) {
     case "bytes":
-      writeByteString(source.value, target, offset);
+      writeByteString(text as ByteString, target, offset);
       return;
     case "metacopy":
-      writeMetacopy(source.digest, target, offset);
+      writeMetacopy(text as FsVerityDigest, target, offset);
       return;
     case "redirect":
       target[offset] = SLASH;
-      writeByteString(source.path, target, offset + 1);
+      writeByteString(text as ByteString, target, offset + 1);
   }
 }
 

@@ -36,8 +36,8 @@ import type { TaskPool } from "./task-pool.ts";
 
 const DIRECTORY_MODE = 0o755;
 
-/** A sync for each 512 MiB keeps the disk busy while the rest is read. */
-const GROUP_BYTES = 1 << 29;
+/** A sync for each 128 MiB keeps the disk busy while the rest is read, and leaves little for the end. */
+const GROUP_BYTES = 1 << 27;
 
 /** Objects that a thread names at a time. */
 const PUBLISH_BATCH = 256;
@@ -56,6 +56,7 @@ export class ObjectStore {
   #groupBytes = 0;
   /** The group that is being synced and named, or nothing; ends with the error that it met. */
   #sealing: Promise<unknown> = Promise.resolve();
+  #isSealing = false;
   #objects = 0;
   #bytes = 0;
 
@@ -113,28 +114,29 @@ export class ObjectStore {
     this.#objects += staged.length;
   }
 
-  /** Whether the group is large enough to be sealed. */
-  get isGroupFull(): boolean {
-    return this.#group.length >= this.#groupObjects || this.#groupBytes >= GROUP_BYTES;
+  /** Whether no object may be added before `settle` has made room. */
+  get isFull(): boolean {
+    return this.#group.length >= this.#groupObjects;
   }
 
   /**
-   * Starts to make the group durable and to name its objects, when the group before is through. Throws
-   * what that one met.
+   * Starts to make the collected objects durable and to name them, if there are enough of them and
+   * the group before is through.
    */
-  async seal(pool: TaskPool, onPublished: (objects: number) => void): Promise<void> {
+  sealIfLarge(pool: TaskPool): void {
+    if (this.#isSealing || (this.#groupBytes < GROUP_BYTES && !this.isFull)) return;
+    this.#seal(pool, () => undefined);
+  }
+
+  /** Waits until the group that is being sealed is through. Throws what it met. */
+  async settle(): Promise<void> {
     await this.#sealing;
-    const group = this.#group;
-    this.#group = [];
-    this.#groupBytes = 0;
-    this.#sealing = this.#publish(group, pool, onPublished);
-    // The error is for whoever awaits it next; until then it is not "unhandled".
-    this.#sealing.catch(() => undefined);
   }
 
   /** Waits until every object is durable under its name. */
   async commit(pool: TaskPool, onPublished: (objects: number) => void): Promise<void> {
-    await this.seal(pool, onPublished);
+    await this.#sealing;
+    this.#seal(pool, onPublished);
     await this.#sealing;
     try {
       await syncfsInBackground(this.#dirfd);
@@ -160,6 +162,18 @@ export class ObjectStore {
   /** What a thread reported, as an error. */
   failure({ reason, hint }: EntryFailure): ComposefsError {
     return failed(this.#path, reason, hint);
+  }
+
+  #seal(pool: TaskPool, onPublished: (objects: number) => void): void {
+    const group = this.#group;
+    this.#group = [];
+    this.#groupBytes = 0;
+    this.#isSealing = true;
+    this.#sealing = this.#publish(group, pool, onPublished).finally(() => {
+      this.#isSealing = false;
+    });
+    // The error is for whoever awaits it next; until then it is not "unhandled".
+    this.#sealing.catch(() => undefined);
   }
 
   async #publish(

@@ -33,6 +33,9 @@ const OBJECT_MODE = 0o644;
 /** Bytes of a reflinked object that are compared at a time. */
 const COMPARE_SIZE = 1 << 18;
 
+/** After so many files whose extents cannot be shared no other is tried. */
+const CLONE_TRIES = 32;
+
 /** Makes objects, and counts them. */
 export class ObjectWriter {
   readonly #store: StoreConfig;
@@ -40,6 +43,8 @@ export class ObjectWriter {
   readonly #stat = new FileStat();
   readonly #compareBuffer = Buffer.allocUnsafeSlow(COMPARE_SIZE);
   #staged: StagedObject[] = [];
+  /** In a row. */
+  #failedClones = 0;
   #objects = 0;
   #objectBytes = 0;
   /** Whether a new file here has its mode at once; not known before the first. */
@@ -63,6 +68,9 @@ export class ObjectWriter {
     if (!this.#claims.claim(digest)) return false;
     this.#objects++;
     this.#objectBytes += size;
+    // An empty store has nothing to look for; what another process puts there meanwhile is found
+    // when the object gets its name.
+    if (this.#store.fresh) return true;
     return guarded(() => !hasObject(this.#store.dirfd, digest, size, this.#stat));
   }
 
@@ -71,7 +79,7 @@ export class ObjectWriter {
     const file = this.begin();
     try {
       guarded(() => {
-        if (cloneFile(source, file.fd)) {
+        if (this.#clone(source, file.fd)) {
           if (this.#holds(file.fd, data)) return;
           ftruncate(file.fd, 0);
         }
@@ -101,7 +109,7 @@ export class ObjectWriter {
 
   /** Lets `file` share all extents of `source`; false if that is not possible. */
   clone(source: Fd, file: TemporaryFile): boolean {
-    return guarded(() => cloneFile(source, file.fd));
+    return guarded(() => this.#clone(source, file.fd));
   }
 
   /** Writes the next piece. */
@@ -126,6 +134,13 @@ export class ObjectWriter {
     this.#objects = 0;
     this.#objectBytes = 0;
     return taken;
+  }
+
+  #clone(source: Fd, target: Fd): boolean {
+    if (this.#failedClones === CLONE_TRIES) return false;
+    const cloned = cloneFile(source, target);
+    this.#failedClones = cloned ? 0 : this.#failedClones + 1;
+    return cloned;
   }
 
   /** A source may change between reading and reflinking; what was hashed is what counts. */

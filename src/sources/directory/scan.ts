@@ -144,7 +144,8 @@ class Scan {
   async #walk(): Promise<void> {
     for (;;) {
       this.#assertRunning();
-      if (this.#store?.isGroupFull === true) await this.#seal(this.#store);
+      this.#store?.sealIfLarge(this.#pool);
+      if (this.#store?.isFull === true) await this.#store.settle();
       if (this.#unanswered >= this.#limits.batches) {
         await this.#answer();
       } else if (this.#listedEntries >= this.#limits.batchEntries) {
@@ -294,10 +295,6 @@ class Scan {
       default:
         entry satisfies never;
     }
-  }
-
-  async #seal(store: ObjectStore): Promise<void> {
-    await store.seal(this.#pool, () => undefined);
   }
 
   async #commit(): Promise<void> {

@@ -31,6 +31,4 @@ for directory in etc var; do
 done
 for directory in proc sys dev run; do mount --move "/$directory" "/new/$directory"; done
 echo "initramfs: mounted $digest"
-# An init that cannot be read is the end; the kernel says why before.
-switch_root /new /sbin/init || echo "initramfs: refused: cannot start the init of the image"
-echo o >/new/proc/sysrq-trigger
+exec switch_root /new /sbin/init

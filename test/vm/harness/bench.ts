@@ -31,7 +31,7 @@ export type BootRequest =
       readonly state?: StateName | SavedBench;
       /** In order, `/dev/vda` first. */
       readonly disks?: readonly Disk[];
-      /** A minute unless told. */
+      /** Two minutes unless told. */
       readonly limit?: number;
     }
   | {
@@ -39,7 +39,7 @@ export type BootRequest =
       /** Changed by the machine. */
       readonly disk: string;
       readonly secureBoot?: boolean;
-      /** 30 s for the loader, a minute for all unless told. */
+      /** A minute for the loader, three for all unless told. */
       readonly limit?: number;
     };
 
@@ -116,7 +116,7 @@ export class Bench {
     request: Extract<BootRequest, { tier: "saved-state" }>,
     log: string,
   ): Promise<Machine> {
-    const { state = "node", limit = 60_000 } = request;
+    const { state = "node", limit = 120_000 } = request;
     if (typeof state === "string") {
       return restore({ state: states()[state], disks: request.disks ?? [], log, limit });
     }
@@ -130,7 +130,7 @@ export class Bench {
       disk: request.disk,
       secureBoot: request.secureBoot ?? false,
       log,
-      limit: request.limit ?? (request.tier === "loader" ? 30_000 : 60_000),
+      limit: request.limit ?? (request.tier === "loader" ? 60_000 : 180_000),
       variables: this.#free("variables"),
     });
   }

@@ -1,15 +1,6 @@
 /** Disk images for the guest, made without mounting anything here, and how to damage them from outside. */
 
-import {
-  closeSync,
-  copyFileSync,
-  mkdtempSync,
-  openSync,
-  readSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, statSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hostTool } from "./setup.ts";
@@ -76,6 +67,11 @@ export function makeBootDisk(path: string, disk: BootDisk): void {
   }
 }
 
+/** Replaces a file of the EFI system partition of a disk that {@link makeBootDisk} made. */
+export function replaceOnEsp(disk: string, target: string, source: string): void {
+  hostTool("mcopy", ["-o", "-i", `${disk}@@${MIB}`, source, `::${target}`]);
+}
+
 /** Makes a disk with a partition for each of these disks, of whole MiB, with the same content. */
 export function makePartitionedDisk(path: string, disks: readonly string[]): void {
   joinPartitions(path, disks, []);
@@ -140,19 +136,6 @@ function findOnDisk(disk: string, content: Uint8Array): number | undefined {
       if (found >= 0) return at + found;
       if (size < buffer.length) return undefined;
     }
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** Copies a file and flips one bit of the byte at an offset. */
-export function copyWithFlippedBit(from: string, to: string, offset: number): void {
-  copyFileSync(from, to);
-  const file = openSync(to, "r+");
-  try {
-    const byte = Buffer.alloc(1);
-    readSync(file, byte, 0, 1, offset);
-    writeSync(file, Uint8Array.of(byte[0]! ^ 1), 0, 1, offset);
   } finally {
     closeSync(file);
   }

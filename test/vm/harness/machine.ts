@@ -86,7 +86,7 @@ export class Machine {
    * Runs a command in a shell of its own and returns what it printed, standard output and standard error as
    * they came. Any status is an answer; throws when there is none within `timeout` ms.
    */
-  run(command: string, { timeout = 30_000 } = {}): Promise<CommandResult> {
+  run(command: string, { timeout = 60_000 } = {}): Promise<CommandResult> {
     return this.#within(timeout, `run "${command}"`, this.#agent.run(command));
   }
 
@@ -98,15 +98,15 @@ export class Machine {
   }
 
   /** Waits until the agent of a machine that boots can take commands. */
-  ready({ timeout = 60_000 } = {}): Promise<void> {
+  ready({ timeout = 120_000 } = {}): Promise<void> {
     return this.#within(timeout, "find a shell", this.#agent.ready);
   }
 
   /**
    * Waits until the console shows a marker, after what earlier calls found, and returns the text up to and
-   * with it.
+   * with it. A pattern that shall match to the end of a line ends with `\n`: text comes in pieces.
    */
-  async expect(marker: string | RegExp, { timeout = 30_000 } = {}): Promise<string> {
+  async expect(marker: string | RegExp, { timeout = 60_000 } = {}): Promise<string> {
     const pattern =
       typeof marker === "string"
         ? new RegExp(marker.replace(/[$()*+.?[\\\]^{|}]/g, "\\$&"))
@@ -126,7 +126,7 @@ export class Machine {
     return this.#console.slice(from, this.#seen);
   }
 
-  /** What the console has shown so far. */
+  /** What the console has shown so far, without carriage returns. */
   get console(): string {
     return this.#console;
   }
@@ -171,13 +171,13 @@ export class Machine {
 
   /** The end of the console log and where all of it is. */
   lastLines(): string {
-    const lines = this.#console.trimEnd().split(/\r*\n/).slice(-LAST_LINES);
+    const lines = this.#console.trimEnd().split("\n").slice(-LAST_LINES);
     return [`--- the end of ${this.log}:`, ...lines, "---"].join("\n");
   }
 
   #takeConsole(data: Buffer): void {
     writeSync(this.#logFile, data);
-    this.#console += data.toString("latin1");
+    this.#console += data.toString("latin1").replaceAll("\r", "");
     this.#onChange();
   }
 

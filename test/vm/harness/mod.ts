@@ -5,13 +5,7 @@ export { bootParts } from "./boot-parts.ts";
 export type { BootParts } from "./boot-parts.ts";
 export { Bench, nodeState, vmDescribe, vmTest } from "./bench.ts";
 export type { BootRequest, SavedBench } from "./bench.ts";
-export {
-  copyWithFlippedBit,
-  flipOnDisk,
-  makeBootDisk,
-  makeDisk,
-  makePartitionedDisk,
-} from "./disk.ts";
+export { flipOnDisk, makeBootDisk, makePartitionedDisk, replaceOnEsp } from "./disk.ts";
 export type { BootDisk, DiskFormat } from "./disk.ts";
 export { makeUki } from "./firmware.ts";
 export { GUEST_SOURCES, Initramfs } from "./initramfs.ts";

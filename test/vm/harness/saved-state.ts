@@ -40,7 +40,7 @@ export interface RestoreRequest {
   /** In order, `/dev/vda` first. */
   readonly disks?: readonly Disk[];
   readonly log: string;
-  /** Milliseconds that the machine may run in all; a minute unless told. */
+  /** Milliseconds that the machine may run in all; two minutes unless told. */
   readonly limit?: number;
 }
 
@@ -67,7 +67,7 @@ export async function savedState(name: string, initramfs: string): Promise<Saved
         ["-kernel", join(kernel, "vmlinux"), "-initrd", initramfs],
         ["-append", "console=ttyS0 panic=-1 loglevel=5"],
       ].flat(),
-      limit: 60_000,
+      limit: 120_000,
     });
     try {
       await machine.ready();
@@ -127,7 +127,7 @@ async function start(
   const machine = new Machine({
     log: request.log,
     args: [...hardware(memory, share, request.disks ?? []), "-incoming", "defer"],
-    limit: request.limit ?? 60_000,
+    limit: request.limit ?? 120_000,
   });
   await machine.control.restore(join(request.state, "devices"));
   return machine;
