@@ -10,7 +10,7 @@ import { byteStringFrom, compareByteStrings, displayText } from "../bytes/byte-s
 import { XATTR_NAME_MAX } from "../erofs/format.ts";
 import type { Timestamp, Xattrs } from "../tree/node.ts";
 import { TYPEFLAG } from "./format.ts";
-import type { Refuse, TarHeader } from "./header.ts";
+import type { Refuse, TarHeader, Trouble } from "./header.ts";
 import type { TarLimits } from "./limits.ts";
 import { parsePaxNumber, parsePaxTime } from "./pax.ts";
 import type { PaxRecord } from "./pax.ts";
@@ -62,13 +62,6 @@ export interface EntryExtensions {
   readonly records: readonly PaxRecord[] | undefined;
   readonly longName: ByteString | undefined;
   readonly longLink: ByteString | undefined;
-}
-
-/** Makes the errors of one entry, which all name the same offset. */
-export interface Trouble {
-  readonly corrupt: Refuse;
-  readonly unsupported: Refuse;
-  readonly overLimit: Refuse;
 }
 
 const UINT32_MAX = 0xffffffff;
@@ -218,4 +211,28 @@ function readXattrs(extensions: EntryExtensions, limits: TarLimits, trouble: Tro
     throw trouble.overLimit(`the xattrs of an entry have more than ${limits.xattrSize} bytes`);
   }
   return new Map([...found].sort((a, b) => compareByteStrings(a[0], b[0])));
+}
+
+/** PAX records that decide where content ends: for the whole archive they can only be an attack. */
+const LOCAL_KEYS = /^(?:path|linkpath|size|GNU\.sparse\..*)$/;
+
+/** Adds the records of a header of type `g` to those before it; the later of one key counts. */
+export function mergeGlobalRecords(
+  known: readonly PaxRecord[],
+  added: readonly PaxRecord[],
+  limits: TarLimits,
+  trouble: Trouble,
+): PaxRecord[] {
+  for (const { key } of added) {
+    if (LOCAL_KEYS.test(key)) throw trouble.corrupt(`PAX record "${key}" for the whole archive`);
+  }
+  const merged = new Map([...known, ...added].map((record) => [record.key, record]));
+  let size = 0;
+  for (const { key, value } of merged.values()) size += key.length + value.length;
+  if (size > limits.extensionSize) {
+    throw trouble.overLimit(
+      `PAX records for the whole archive of more than ${limits.extensionSize} bytes`,
+    );
+  }
+  return [...merged.values()];
 }

@@ -31,6 +31,13 @@ export interface TarHeader {
 /** Makes the error for this header; the reason is a clause. */
 export type Refuse = (reason: string) => Error;
 
+/** Makes the errors of one entry, which all name the same offset. */
+export interface Trouble {
+  readonly corrupt: Refuse;
+  readonly unsupported: Refuse;
+  readonly overLimit: Refuse;
+}
+
 /** Tells whether all bytes of a block are zero. */
 export function isZeroBlock(block: Uint8Array): boolean {
   for (let i = 0; i < TAR_BLOCKSIZE; i++) if (block[i] !== 0) return false;

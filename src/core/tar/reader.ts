@@ -11,21 +11,21 @@
 
 import type { ByteString } from "../bytes/byte-string.ts";
 import { TarError } from "../errors.ts";
-import { assembleEntry } from "./entry.ts";
-import type { TarEntry, Trouble } from "./entry.ts";
+import { assembleEntry, mergeGlobalRecords } from "./entry.ts";
+import type { TarEntry } from "./entry.ts";
 import { TAR_BLOCKSIZE, TYPEFLAG, tarPadding } from "./format.ts";
 import { decodeHeader, isZeroBlock, untilNul } from "./header.ts";
-import type { TarHeader } from "./header.ts";
+import type { TarHeader, Trouble } from "./header.ts";
 import { DEFAULT_TAR_LIMITS } from "./limits.ts";
 import type { TarLimits } from "./limits.ts";
-import { parsePaxNumber, parsePaxRecords } from "./pax.ts";
+import { parsePaxRecords } from "./pax.ts";
 import type { PaxRecord } from "./pax.ts";
 import {
   PaxMapText,
   SparseMapBuilder,
   readOldGnuExtension,
   readOldGnuHeader,
-  readPaxMap,
+  readPaxSparse,
 } from "./sparse.ts";
 import type { SparseSegment } from "./sparse.ts";
 
@@ -53,9 +53,6 @@ export interface TarReaderOptions {
 /** Between two events: all input is used up. */
 const MORE = undefined;
 type Step = TarEvent | typeof MORE;
-
-/** PAX records that decide where content ends: for the whole archive they can only be an attack. */
-const LOCAL_KEYS = /^(?:path|linkpath|size|GNU\.sparse\..*)$/;
 
 interface Pending {
   records: readonly PaxRecord[] | undefined;
@@ -89,8 +86,9 @@ export class TarReader {
   }
 
   /**
-   * Takes the next chunk and yields what it completes. All events must be taken before the next chunk
-   * is pushed; nothing is kept of the chunk after that. Throws TarError.
+   * Takes the next chunk and yields what it completes; nothing happens before the first event is asked
+   * for. All events must be taken before the next chunk is pushed; nothing is kept of the chunk after
+   * that. Throws TarError.
    */
   *push(chunk: Uint8Array): Generator<TarEvent, void> {
     if (this.#isBusy) throw new TypeError("events of the last chunk were not all taken");
@@ -140,7 +138,7 @@ export class TarReader {
       const header = decodeHeader(block, this.#corrupt);
       switch (header.typeflag) {
         case TYPEFLAG.XGLTYPE:
-          this.#setGlobal(yield* this.#records(header));
+          this.#addGlobal(yield* this.#records(header));
           break;
         case TYPEFLAG.XHDTYPE:
           this.#assertUnset(pending.records, "PAX headers");
@@ -199,7 +197,7 @@ export class TarReader {
         goesOn = readOldGnuExtension(yield* this.#fullBlock(), map, this.#corrupt);
       }
     } else {
-      const described = this.#paxSparse(records, map);
+      const described = readPaxSparse(records, map, this.#trouble);
       if (described === undefined) return undefined;
       fileSize = described.fileSize;
       if (described.mapInContent) {
@@ -218,49 +216,13 @@ export class TarReader {
     };
   }
 
-  /** What the `GNU.sparse` records say; `undefined` when there are none. Their order counts in 0.0. */
-  #paxSparse(
-    records: readonly PaxRecord[],
-    map: SparseMapBuilder,
-  ): { fileSize: number | undefined; mapInContent: boolean } | undefined {
-    let fileSize: number | undefined;
-    let major: number | undefined;
-    let minor: number | undefined;
-    let offset: number | undefined;
-    let isSparse = false;
-    for (const { key, value } of records) {
-      if (!key.startsWith("GNU.sparse.")) continue;
-      isSparse = true;
-      const name = key.slice("GNU.sparse.".length);
-      if (name === "name") continue;
-      if (name === "map") {
-        readPaxMap(value, map, this.#corrupt);
-        continue;
-      }
-      const number = parsePaxNumber(value);
-      if (number === undefined) throw this.#corrupt(`PAX record "${key}" is not a number`);
-      if (name === "major") major = number;
-      else if (name === "minor") minor = number;
-      else if (name === "size" || name === "realsize") fileSize = number;
-      else if (name === "offset") offset = number;
-      else if (name === "numbytes") {
-        if (offset === undefined) throw this.#corrupt("sparse map has a size without an offset");
-        map.add(offset, number);
-        offset = undefined;
-      }
-    }
-    if (!isSparse) return undefined;
-    const mapInContent = major === 1 && (minor ?? 0) === 0;
-    if (!mapInContent && (major ?? 0) !== 0) {
-      throw this.#trouble.unsupported(`sparse file of format ${major}.${minor ?? 0}`);
-    }
-    return { fileSize, mapInContent };
-  }
-
   /** Reports `size` bytes of content that belong at `offset` of the file. */
   *#content(offset: number, size: number): Generator<Step, void> {
     for (let done = 0; done < size;) {
-      if (this.#skips) return;
+      if (this.#skips) {
+        this.#inputOffset += size - done;
+        return;
+      }
       const bytes = this.#available(size - done);
       if (bytes.length === 0) {
         yield* this.#more("archive ends inside the content of a file");
@@ -363,20 +325,14 @@ export class TarReader {
     return { kind: "raw", bytes };
   }
 
-  #setGlobal(records: readonly PaxRecord[]): void {
+  #addGlobal(records: readonly PaxRecord[]): void {
     if (!this.#appliesGlobal) return;
-    for (const { key } of records) {
-      if (LOCAL_KEYS.test(key)) throw this.#corrupt(`PAX record "${key}" for the whole archive`);
-    }
-    const merged = new Map([...this.#globalRecords, ...records].map((each) => [each.key, each]));
-    let size = 0;
-    for (const { key, value } of merged.values()) size += key.length + value.length;
-    if (size > this.#limits.extensionSize) {
-      throw this.#overLimit(
-        `PAX records for the whole archive of more than ${this.#limits.extensionSize} bytes`,
-      );
-    }
-    this.#globalRecords = [...merged.values()];
+    this.#globalRecords = mergeGlobalRecords(
+      this.#globalRecords,
+      records,
+      this.#limits,
+      this.#trouble,
+    );
   }
 
   #assertUnset(value: unknown, what: string): void {

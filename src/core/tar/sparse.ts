@@ -8,9 +8,10 @@
 import { byteStringFrom } from "../bytes/byte-string.ts";
 import { OLD_GNU_SPARSE, OLD_GNU_SPARSE_EXTENSION } from "./format.ts";
 import type { FieldPlace } from "./format.ts";
-import type { Refuse } from "./header.ts";
+import type { Refuse, Trouble } from "./header.ts";
 import { decodeNumber } from "./number.ts";
 import { parsePaxNumber } from "./pax.ts";
+import type { PaxRecord } from "./pax.ts";
 
 /** A piece of a sparse file that is not a hole. Never empty. */
 export interface SparseSegment {
@@ -97,8 +98,54 @@ function readPairs(
   }
 }
 
+/** What PAX records say of a sparse file. */
+export interface PaxSparse {
+  /** With its holes; `undefined` where no record tells. */
+  readonly fileSize: number | undefined;
+  /** Version 1.0: the map is a text in front of the content. */
+  readonly mapInContent: boolean;
+}
+
+const PREFIX = "GNU.sparse.";
+
+/** Reads the records of a sparse file, in their order; `undefined` when there are none. */
+export function readPaxSparse(
+  records: readonly PaxRecord[],
+  map: SparseMapBuilder,
+  trouble: Trouble,
+): PaxSparse | undefined {
+  const found = records.filter(({ key }) => key.startsWith(PREFIX));
+  if (found.length === 0) return undefined;
+  const numbers = new Map<string, number>();
+  for (const { key, value } of found) {
+    const name = key.slice(PREFIX.length);
+    if (name === "name") continue;
+    if (name === "map") {
+      readPaxMap(value, map, trouble.corrupt);
+      continue;
+    }
+    const number = parsePaxNumber(value);
+    if (number === undefined) throw trouble.corrupt(`PAX record "${key}" is not a number`);
+    if (name === "numbytes") {
+      const offset = numbers.get("offset");
+      if (offset === undefined) throw trouble.corrupt("sparse map has a size without an offset");
+      map.add(offset, number);
+      numbers.delete("offset");
+    } else {
+      numbers.set(name, number);
+    }
+  }
+  const major = numbers.get("major") ?? 0;
+  const minor = numbers.get("minor") ?? 0;
+  const mapInContent = major === 1 && minor === 0;
+  if (!mapInContent && major !== 0) {
+    throw trouble.unsupported(`sparse file of format ${major}.${minor}`);
+  }
+  return { fileSize: numbers.get("realsize") ?? numbers.get("size"), mapInContent };
+}
+
 /** Reads the value of `GNU.sparse.map` (0.1): `OFFSET,SIZE,OFFSET,SIZE,...`. */
-export function readPaxMap(value: Uint8Array, map: SparseMapBuilder, refuse: Refuse): void {
+function readPaxMap(value: Uint8Array, map: SparseMapBuilder, refuse: Refuse): void {
   const text = byteStringFrom(value);
   if (text === "") return;
   if (!/^\d+(,\d+)*$/.test(text)) throw refuse("sparse map holds something that is no number");

@@ -696,6 +696,19 @@ describe("TarReader: pushing", () => {
     expect(() => reader.skipContent()).toThrow(TypeError);
   });
 
+  test("counts skipped content into the offset of what is wrong behind it", () => {
+    const reader = new TarReader();
+    const bytes = Buffer.concat([
+      header({ size: 700 }),
+      Buffer.alloc(324),
+      header({ chksum: "0" }),
+    ]);
+    const readAll = (): void => {
+      for (const event of reader.push(bytes)) if (event.kind === "entry") reader.skipContent();
+    };
+    expect(readAll).toThrow(expect.objectContaining({ offset: 512 + 1024 }));
+  });
+
   test("refuses a chunk before the events of the last one were taken", () => {
     const reader = new TarReader();
     const events = reader.push(sample);
