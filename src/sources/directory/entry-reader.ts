@@ -32,7 +32,7 @@ import { changed, describeFailure } from "./entry-failure.ts";
 import { PAYLOAD, RecordWriter } from "./entry-record.ts";
 import type { NamedXattr } from "./entry-record.ts";
 import { ObjectWriter } from "./object-writer.ts";
-import { decodeEntry } from "./tasks.ts";
+import { decodeType } from "./tasks.ts";
 import type { EntriesReply, EntriesTask, EntryFailure, ThreadConfig } from "./tasks.ts";
 import { readXattrs, readXattrsAt } from "./read-xattrs.ts";
 
@@ -104,12 +104,11 @@ export class EntryReader {
 
   #readEntries(task: EntriesTask, budget: number, onEntry: (done: number) => void): number {
     let done = 0;
-    for (const { dirfd, entries } of task.parts) {
-      for (let at = 0; at < entries.length;) {
+    for (const { dirfd, names, types } of task.parts) {
+      for (let index = 0, at = 0; index < types.length; index++) {
         if (this.#bytes >= budget || Atomics.load(this.#cancelled, 0) !== 0) return done;
-        const end = entries.indexOf("/", at);
-        const { type, name } = decodeEntry(entries.slice(at, end));
-        this.#readEntry(dirfd, type, name);
+        const end = names.indexOf("/", at);
+        this.#readEntry(dirfd, decodeType(types, index), names.slice(at, end) as ByteString);
         at = end + 1;
         onEntry(++done);
       }

@@ -27,7 +27,7 @@ import type { ScanCounts, ScanOptions, ScanProgress, ScanResult } from "./option
 import { xattrChoice } from "./read-xattrs.ts";
 import type { XattrChoice } from "./read-xattrs.ts";
 import { TaskPool } from "./task-pool.ts";
-import { decodeEntry, encodeType } from "./tasks.ts";
+import { encodeType } from "./tasks.ts";
 import type { EntriesReply, EntryFailure, ThreadConfig } from "./tasks.ts";
 
 /**
@@ -56,8 +56,9 @@ export async function scanDirectory(
 /** Some entries of one directory. */
 interface BatchPart {
   readonly directory: OpenDirectory;
-  /** As in {@link EntriesPart}, before they are joined. */
-  readonly entries: readonly string[];
+  readonly names: readonly ByteString[];
+  /** As in {@link EntriesPart}. */
+  readonly types: string;
 }
 
 /** A directory that has been seen and not been opened. */
@@ -181,20 +182,23 @@ class Scan {
     this.#open.add(directory);
     this.#counts.directories++;
     this.#read++;
-    let entries: string[] = [];
-    for (const entry of this.#about(path, () => directory.readEntries())) {
+    let names: ByteString[] = [];
+    let types = "";
+    for (const { name, type } of this.#about(path, () => directory.readEntries())) {
       this.#total++;
-      if (entry.type === DT.dir) {
-        this.#find(directory, entry.name as ByteString);
+      if (type === DT.dir) {
+        this.#find(directory, name as ByteString);
         continue;
       }
-      entries.push(encodeType(entry.type) + entry.name);
-      if (entries.length === this.#limits.batchEntries) {
-        this.#list({ directory, entries });
-        entries = [];
+      names.push(name as ByteString);
+      types += encodeType(type);
+      if (names.length === this.#limits.batchEntries) {
+        this.#list({ directory, names, types });
+        names = [];
+        types = "";
       }
     }
-    if (entries.length > 0) this.#list({ directory, entries });
+    if (names.length > 0) this.#list({ directory, names, types });
     this.#release(directory);
     return directory.node;
   }
@@ -213,7 +217,7 @@ class Scan {
   #list(part: BatchPart): void {
     part.directory.retain();
     this.#listed.push(part);
-    this.#listedEntries += part.entries.length;
+    this.#listedEntries += part.names.length;
   }
 
   /** Takes about as many entries as a batch should have. */
@@ -222,15 +226,15 @@ class Scan {
     for (let entries = 0; entries < this.#limits.batchEntries && this.#listed.length > 0;) {
       const part = this.#listed.pop()!;
       batch.push(part);
-      entries += part.entries.length;
+      entries += part.names.length;
     }
-    for (const { entries } of batch) this.#listedEntries -= entries.length;
+    for (const { names } of batch) this.#listedEntries -= names.length;
     return batch;
   }
 
   #submit(batch: readonly BatchPart[]): void {
-    const parts = batch.map(({ directory, entries }) => {
-      return { dirfd: directory.fd, entries: `${entries.join("/")}/` };
+    const parts = batch.map(({ directory, names, types }) => {
+      return { dirfd: directory.fd, names: `${names.join("/")}/`, types };
     });
     this.#unanswered++;
     this.#pool
@@ -255,14 +259,12 @@ class Scan {
     const records = new RecordReader(reply.records, { useEpoch });
     const rest: BatchPart[] = [];
     let left = reply.done;
-    for (const { directory, entries } of batch) {
-      const count = Math.min(left, entries.length);
+    for (const { directory, names, types } of batch) {
+      const count = Math.min(left, names.length);
       left -= count;
-      for (let i = 0; i < count; i++) {
-        this.#insert(directory, decodeEntry(entries[i]!).name, records);
-      }
-      if (count === entries.length) this.#release(directory);
-      else rest.push({ directory, entries: entries.slice(count) });
+      for (let i = 0; i < count; i++) this.#insert(directory, names[i]!, records);
+      if (count === names.length) this.#release(directory);
+      else rest.push({ directory, names: names.slice(count), types: types.slice(count) });
     }
     if (reply.failure !== undefined) throw this.#describe(rest, reply.failure);
     if (rest.length > 0 && Atomics.load(new Int32Array(this.#cancelled), 0) === 0) {
@@ -349,7 +351,7 @@ class Scan {
   #describe(rest: readonly BatchPart[], failure: EntryFailure): ComposefsError {
     const part = rest[0];
     if (failure.entry === undefined || part === undefined) return this.#store!.failure(failure);
-    const path = joinPath(part.directory.path, decodeEntry(part.entries[0]!).name);
+    const path = joinPath(part.directory.path, part.names[0]!);
     return cannotRead(displayText(path), failure.reason, failure);
   }
 }

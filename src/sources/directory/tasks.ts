@@ -2,7 +2,6 @@
  * What the threads of a scan say to each other. Descriptors are numbers that all threads share.
  */
 
-import type { ByteString } from "../../core/bytes/byte-string.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import type { Fd } from "../../floor/mod.ts";
 import type { XattrChoice } from "./read-xattrs.ts";
@@ -39,8 +38,10 @@ export interface EntriesTask {
 export interface EntriesPart {
   /** The directory, open until the reply is there. */
   readonly dirfd: Fd;
-  /** For each entry the letter of its `d_type` (see `encodeType`), its name and a slash. */
-  readonly entries: string;
+  /** The names of the entries, each with a slash behind it. */
+  readonly names: string;
+  /** For each entry the letter of its `d_type`; see `encodeType`. */
+  readonly types: string;
 }
 
 /** Gives objects their names. Their content is durable. */
@@ -105,10 +106,7 @@ export function encodeType(type: number): string {
   return String.fromCharCode(FIRST_TYPE_LETTER + type);
 }
 
-/** The `d_type` and the name of what `encodeType(type) + name` makes. */
-export function decodeEntry(text: string): { readonly type: number; readonly name: ByteString } {
-  return {
-    type: text.charCodeAt(0) - FIRST_TYPE_LETTER,
-    name: text.slice(1) as ByteString,
-  };
+/** The `d_type` that the letter at `index` stands for. */
+export function decodeType(types: string, index: number): number {
+  return types.charCodeAt(index) - FIRST_TYPE_LETTER;
 }
