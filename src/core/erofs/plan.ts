@@ -275,15 +275,15 @@ class InodeCollector {
     if (leaf.kind !== "file" || leaf.content.kind === "inline") return own;
     const { content } = leaf;
     const digest = content.kind === "external" ? content.digest : undefined;
-    const overlay = [
+    const metacopy =
       digest === undefined
         ? this.#pool.intern(OVERLAY_XATTR_METACOPY, NONE)
-        : this.#pool.metacopy(digest),
-    ];
-    if (content.kind === "external" && content.path !== undefined) {
-      overlay.push(this.#pool.redirect(content.path));
-    }
-    return this.#traits.breadthFirst ? mergeByName(own, overlay) : [...overlay, ...own];
+        : this.#pool.metacopy(digest);
+    const path = content.kind === "external" ? content.path : undefined;
+    const redirect = path === undefined ? undefined : this.#pool.redirect(path);
+    return this.#traits.breadthFirst
+      ? mergeByName(own, metacopy, redirect)
+      : [metacopy, ...(redirect === undefined ? [] : [redirect]), ...own];
   }
 
   /** A node's own xattrs, escaped, by name. Nodes that share a map share the result. */
@@ -318,12 +318,16 @@ function compareNames(a: PooledXattr, b: PooledXattr): number {
   return compareByteStrings(a.name.full, b.name.full);
 }
 
-/** Merges what is in order already. */
-function mergeByName(own: readonly PooledXattr[], overlay: readonly PooledXattr[]): PooledXattr[] {
-  const first = overlay[0]!.name.full;
-  const before = own.findIndex(({ name }) => name.full > first);
-  if (before < 0) return [...own, ...overlay];
-  return [...own.slice(0, before), ...overlay, ...own.slice(before)].sort(compareNames);
+/** Puts the two into the order of `own`. Mostly they are the last; this runs once a file. */
+function mergeByName(
+  own: readonly PooledXattr[],
+  metacopy: PooledXattr,
+  redirect: PooledXattr | undefined,
+): PooledXattr[] {
+  const merged = redirect === undefined ? [...own, metacopy] : [...own, metacopy, redirect];
+  const last = own[own.length - 1];
+  const inOrder = last === undefined || last.name.full < metacopy.name.full;
+  return inOrder ? merged : merged.sort(compareNames);
 }
 
 const EMPTY_FILE = { kind: "inline", data: new Uint8Array(0) } as const;
