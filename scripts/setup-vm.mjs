@@ -81,9 +81,9 @@ function setup() {
     unpackPackages({ directory: apt, ...TOOLS, installed: "machine", root }),
   );
   const boot = part(cache, "boot", [GUEST_SUITE, KERNEL, BOOT_PACKAGES], (root, apt) => {
-    const source = { directory: apt, suites: [GUEST_SUITE] };
-    const kernel = packageDependencies({ ...source, name: KERNEL });
-    unpackBarePackages({ ...source, packages: [...kernel, ...BOOT_PACKAGES], root });
+    const debian = { directory: apt, suites: [GUEST_SUITE] };
+    const kernel = packageDependencies({ ...debian, name: KERNEL });
+    unpackBarePackages({ ...debian, packages: [...kernel, ...BOOT_PACKAGES], root });
   });
   const kernel = part(cache, "kernel", [boot.key, scriptText("vm-kernel")], (root) =>
     unpackKernel({ tools: tools.root, packages: boot.root, root }),

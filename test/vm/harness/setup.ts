@@ -54,5 +54,5 @@ export function firmwareDirectories(): string[] {
   const directories = roots.flatMap((root) =>
     ["qemu", "seabios"].map((name) => join(root, "usr/share", name)),
   );
-  return directories.filter((path) => existsSync(path)).flatMap((path) => ["-L", path]);
+  return directories.flatMap((path) => (existsSync(path) ? ["-L", path] : []));
 }
