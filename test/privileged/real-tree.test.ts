@@ -58,7 +58,8 @@ function differencesWhenMounted(source: string, image: string, objects: string):
 const conditional = needs("time", "oracle", "root", "mount", "erofs", "overlay");
 conditional.describe("a real tree", () => {
   const found = conditional.reason === undefined ? largeTree() : undefined;
-  const reason = found === undefined ? `needs a tree of ${MANY} entries below /usr` : undefined;
+  const missing = found === undefined ? `needs a tree of ${MANY} entries below /usr` : undefined;
+  const reason = conditional.reason ?? missing;
 
   needsThat(reason).describe("of 50,000 entries or more", () => {
     const { path: source, entries } = found ?? { path: "", entries: 0 };
