@@ -43,7 +43,7 @@ export class Agent {
   #take(text: string): void {
     this.#text += text;
     if (this.#waiting === undefined) {
-      if (this.#text.includes("\u001eready\u001e")) this.#isReady();
+      if (this.#text.endsWith("\u001eready\u001e\n")) this.#isReady();
       return;
     }
     const { nonce, resolve } = this.#waiting;
