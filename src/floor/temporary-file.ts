@@ -15,6 +15,7 @@ import {
   O_RDWR,
   O_TMPFILE,
   close,
+  fsync,
   linkFd,
   linkat,
   openat,
@@ -51,7 +52,8 @@ export function createTemporaryFile(dirfd: Fd, mode: number): TemporaryFile {
 
 /**
  * Gives the file its final name: `replace` puts it over what is there, else a name that is taken is
- * the error EEXIST. The descriptor stays open.
+ * the error EEXIST. The descriptor stays open. With `replace` the content is durable when the name is;
+ * else that is for the caller to see to (syncfs(2)).
  */
 export function nameTemporaryFile(
   file: TemporaryFile,
@@ -72,6 +74,9 @@ export function nameTemporaryFile(
   const name = temporaryName();
   linkFd(file.fd, dirfd, name);
   try {
+    // Btrfs does not log an inode without a name: whatever was synced before, a power cut after the
+    // rename would leave the final name with an empty file.
+    fsync(file.fd);
     renameat(dirfd, name, toDir, to);
   } catch (error) {
     unlinkat(dirfd, name);
