@@ -15,6 +15,7 @@ import {
   O_RDWR,
   O_TMPFILE,
   close,
+  fsync,
   linkFd,
   linkat,
   openat,
@@ -50,8 +51,8 @@ export function createTemporaryFile(dirfd: Fd, mode: number): TemporaryFile {
 }
 
 /**
- * Gives the file its final name: `replace` puts it over what is there, else a name that is taken is
- * the error EEXIST. The descriptor stays open.
+ * Gives the file its final name: `replace` puts it over what is there, and syncs its content before
+ * that; else a name that is taken is the error EEXIST. The descriptor stays open.
  */
 export function nameTemporaryFile(
   file: TemporaryFile,
@@ -72,6 +73,9 @@ export function nameTemporaryFile(
   const name = temporaryName();
   linkFd(file.fd, dirfd, name);
   try {
+    // btrfs makes nothing durable of a file without a name, whatever fsync(2) returned before: without
+    // this one, a power cut after the directory is synced leaves the name with no content.
+    fsync(file.fd);
     renameat(dirfd, name, toDir, to);
   } catch (error) {
     unlinkat(dirfd, name);
