@@ -51,9 +51,8 @@ export function createTemporaryFile(dirfd: Fd, mode: number): TemporaryFile {
 }
 
 /**
- * Gives the file its final name: `replace` puts it over what is there, else a name that is taken is
- * the error EEXIST. The descriptor stays open. With `replace` the content is durable when the name is;
- * else that is for the caller to see to (syncfs(2)).
+ * Gives the file its final name: `replace` puts it over what is there, and syncs its content before
+ * that; else a name that is taken is the error EEXIST. The descriptor stays open.
  */
 export function nameTemporaryFile(
   file: TemporaryFile,
@@ -74,8 +73,8 @@ export function nameTemporaryFile(
   const name = temporaryName();
   linkFd(file.fd, dirfd, name);
   try {
-    // Btrfs does not log an inode without a name: whatever was synced before, a power cut after the
-    // rename would leave the final name with an empty file.
+    // btrfs makes nothing durable of a file without a name, whatever fsync(2) returned before: without
+    // this one, a power cut after the directory is synced leaves the name with no content.
     fsync(file.fd);
     renameat(dirfd, name, toDir, to);
   } catch (error) {
