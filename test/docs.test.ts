@@ -4,7 +4,7 @@
  *
  * In Markdown, a `sh` block runs in an empty directory with our commands, a `ts` block is compiled and run; a
  * `text` block right behind is what it prints (lines may be cut short). `<!-- needs: root, mount -->` in front
- * names what it needs.
+ * names what it needs; `<!-- not run: why -->` leaves it out.
  */
 
 import {
@@ -45,15 +45,16 @@ function read(document: string): string {
 }
 
 function blocksOf(document: string): Block[] {
-  const pattern = /(?:<!-- needs: ([^>]*) -->\s*)?^```(\w+)\n([^]*?)^```$/gm;
-  const found = [...read(document).matchAll(pattern)];
-  return found.map((match, i) => {
+  const pattern =
+    /(?:<!-- (?:needs: (?<needs>[^>]*)|(?<left>not run): [^>]*) -->\s*)?^```(?<language>\w+)\n(?<code>[^]*?)^```$/gm;
+  const found = [...read(document).matchAll(pattern)].map((match) => match.groups ?? {});
+  return found.map((block, i) => {
     const next = found[i + 1];
     return {
-      language: match[2] ?? "",
-      code: match[3] ?? "",
-      needs: match[1]?.split(",").map((one) => one.trim()) ?? [],
-      prints: next?.[2] === "text" ? next[3] : undefined,
+      language: block["left"] === undefined ? (block["language"] ?? "") : "left out",
+      code: block["code"] ?? "",
+      needs: block["needs"]?.split(",").map((one) => one.trim()) ?? [],
+      prints: next?.["language"] === "text" ? next["code"] : undefined,
     };
   });
 }

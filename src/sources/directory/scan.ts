@@ -184,13 +184,14 @@ class Scan {
     this.#read++;
     let names: ByteString[] = [];
     let types = "";
-    for (const { name, type } of this.#about(path, () => directory.readEntries())) {
+    for (const entry of this.#about(path, () => directory.readEntries())) {
+      const { type } = entry;
       this.#total++;
       if (type === DT.dir) {
-        this.#find(directory, name as ByteString);
+        this.#find(directory, entry.name as ByteString);
         continue;
       }
-      names.push(name as ByteString);
+      names.push(entry.name as ByteString);
       types += encodeType(type);
       if (names.length === this.#limits.batchEntries) {
         this.#list({ directory, names, types });
