@@ -184,14 +184,14 @@ class Scan {
     this.#read++;
     let names: ByteString[] = [];
     let types = "";
-    for (const { name, type } of this.#about(path, () => directory.readEntries())) {
+    for (const entry of this.#about(path, () => directory.readEntries())) {
       this.#total++;
-      if (type === DT.dir) {
-        this.#find(directory, name as ByteString);
+      if (entry.type === DT.dir) {
+        this.#find(directory, entry.name as ByteString);
         continue;
       }
-      names.push(name as ByteString);
-      types += encodeType(type);
+      names.push(entry.name as ByteString);
+      types += encodeType(entry.type);
       if (names.length === this.#limits.batchEntries) {
         this.#list({ directory, names, types });
         names = [];
