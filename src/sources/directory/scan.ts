@@ -185,14 +185,13 @@ class Scan {
     let names: ByteString[] = [];
     let types = "";
     for (const entry of this.#about(path, () => directory.readEntries())) {
-      const { type } = entry;
       this.#total++;
-      if (type === DT.dir) {
+      if (entry.type === DT.dir) {
         this.#find(directory, entry.name as ByteString);
         continue;
       }
       names.push(entry.name as ByteString);
-      types += encodeType(type);
+      types += encodeType(entry.type);
       if (names.length === this.#limits.batchEntries) {
         this.#list({ directory, names, types });
         names = [];
