@@ -14,6 +14,7 @@ export type { BlockHash, FsVerityOptions } from "./fsverity/block-hash.ts";
 export * from "./fsverity/batch.ts";
 export * from "./fsverity/digest.ts";
 export * from "./fsverity/hasher.ts";
+export * from "./fsverity/range.ts";
 export * from "./tree/node.ts";
 export * from "./erofs/version.ts";
 export * from "./tree/diff.ts";

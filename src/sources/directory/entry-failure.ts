@@ -25,6 +25,11 @@ export function changed(): ReadFailure {
   );
 }
 
+const OPEN_FILES_HINT: Readonly<Record<string, string>> = {
+  EMFILE: "allow more open files (ulimit -n)",
+  ENFILE: "allow more open files (ulimit -n)",
+};
+
 /** What a system call on a file of the tree failed with. */
 export function readFailure(error: SyscallError): ReadFailure {
   const { errnoName } = error;
@@ -33,14 +38,14 @@ export function readFailure(error: SyscallError): ReadFailure {
   }
   // Not what its directory said it was: a symlink or a socket in the place of a file, say.
   if (["ELOOP", "ENXIO", "ENOTDIR"].includes(errnoName)) return changed();
-  return new ReadFailure("source-unreadable", `${describeErrno(error.errno)} (${errnoName})`);
+  const reason = `${describeErrno(error.errno)} (${errnoName})`;
+  return new ReadFailure("source-unreadable", reason, OPEN_FILES_HINT[errnoName]);
 }
 
 const STORE_HINT: Readonly<Record<string, string>> = {
+  ...OPEN_FILES_HINT,
   ENOSPC: "make room on its file system",
   EDQUOT: "make room on its file system",
-  EMFILE: "allow more open files (ulimit -n)",
-  ENFILE: "allow more open files (ulimit -n)",
 };
 
 /** What a system call on the store failed with. */
@@ -63,4 +68,13 @@ export function describeFailure(error: unknown, entry: number | undefined): Entr
   // Objects are written some entries later than they are read, and the store is to blame anyway.
   const guilty = failure.code === "store-failed" ? undefined : entry;
   return { code: failure.code, reason: failure.message, hint: failure.hint, entry: guilty };
+}
+
+/** Runs system calls on the store, so that their failure is not taken for the source's. */
+export function onStore<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof SyscallError ? storeFailure(error) : error;
+  }
 }

@@ -3,7 +3,7 @@
  *
  * A file is opened once, never through a symlink, and read once; what was read is what is hashed and
  * what becomes the object. Its stat before and after reading must be the same. Small files are hashed
- * many at a time.
+ * many at a time; large ones are only opened, for all threads to read (large-file.ts).
  */
 
 import { FsVerityBatch } from "../../core/fsverity/batch.ts";
@@ -27,7 +27,7 @@ import {
   preadFully,
   readlinkat,
 } from "../../floor/mod.ts";
-import type { Fd, TemporaryFile } from "../../floor/mod.ts";
+import type { Fd } from "../../floor/mod.ts";
 import { changed, describeFailure } from "./entry-failure.ts";
 import { PAYLOAD, RecordWriter } from "./entry-record.ts";
 import type { NamedXattr } from "./entry-record.ts";
@@ -39,8 +39,11 @@ import { readXattrs, readXattrsAt } from "./read-xattrs.ts";
 /** Bytes that are read and hashed at a time: they stay in the processor's cache in between. */
 const CHUNK_SIZE = 1 << 18;
 
-/** Up to this size a file is held in memory until it is known whether the store needs it. */
-const HELD_SIZE = 1 << 23;
+/**
+ * From this size on a file is read by all threads. A smaller one is held in memory until it is known
+ * whether the store needs it.
+ */
+export const LARGE_FILE_SIZE = 1 << 23;
 
 /** A file whose content is in the batch and whose digest is still to come. */
 interface PendingFile {
@@ -65,6 +68,7 @@ export class EntryReader {
   readonly #chunk = new Uint8Array(CHUNK_SIZE);
   #held: Uint8Array | undefined;
   #pending: PendingFile[] = [];
+  #large: Fd[] = [];
   #bytes = 0;
 
   constructor(config: ThreadConfig) {
@@ -91,12 +95,15 @@ export class EntryReader {
       failure = describeFailure(error, done);
       this.#abandonPending();
     }
+    const large = this.#large;
+    this.#large = [];
     const taken = this.#objects?.take() ?? { staged: [], objects: 0, objectBytes: 0 };
     return {
       kind: "entries",
       done,
       records: this.#records.take(),
       bytes: this.#bytes,
+      large,
       failure,
       ...taken,
     };
@@ -183,12 +190,13 @@ export class EntryReader {
       return false;
     }
     if (size <= this.#batch.maxFileSize) return this.#readToBatch(fd, size, xattrs);
+    if (size >= LARGE_FILE_SIZE) {
+      this.#records.add(this.#before, PAYLOAD.large, "", []);
+      this.#large.push(fd);
+      return true;
+    }
     const record = this.#records.add(this.#before, PAYLOAD.digest, "", xattrs);
-    const digest =
-      this.#objects === undefined || size > HELD_SIZE
-        ? this.#readLarge(fd, size)
-        : this.#readHeld(fd, size, this.#objects);
-    this.#records.setDigest(record, digest);
+    this.#records.setDigest(record, this.#readWhole(fd, size));
     return false;
   }
 
@@ -229,82 +237,22 @@ export class EntryReader {
     this.#pending = [];
   }
 
-  /** A file that is held in memory while its digest is computed. */
-  #readHeld(fd: Fd, size: number, objects: ObjectWriter): FsVerityDigest {
-    this.#held ??= new Uint8Array(HELD_SIZE);
-    const content = this.#held.subarray(0, size);
+  /** Reads a file in pieces that stay in the processor's cache; where there is a store, keeps them. */
+  #readWhole(fd: Fd, size: number): FsVerityDigest {
+    const objects = this.#objects;
+    if (objects !== undefined) this.#held ??= new Uint8Array(LARGE_FILE_SIZE);
     for (let at = 0; at < size; at += CHUNK_SIZE) {
-      const chunk = content.subarray(at, Math.min(at + CHUNK_SIZE, size));
+      const length = Math.min(CHUNK_SIZE, size - at);
+      const chunk = this.#held?.subarray(at, at + length) ?? this.#chunk.subarray(0, length);
       this.#fill(fd, chunk, at);
       this.#hasher.update(chunk);
     }
     this.#assertUnchanged(fd);
     const digest = this.#hasher.digest();
-    if (objects.needs(digest, size)) objects.put(digest, content, fd);
-    return digest;
-  }
-
-  /** A file too large to hold: written to the store while it is read, or, where most objects are there already, only if it turns out to be new. */
-  #readLarge(fd: Fd, size: number): FsVerityDigest {
-    const objects = this.#objects;
-    if (objects === undefined) return this.#hashAll(fd, size);
-    if (objects.expectsNew) {
-      return this.#copyLarge(fd, size, objects, (digest) => objects.needs(digest, size));
-    }
-    const digest = this.#hashAll(fd, size);
-    if (objects.needs(digest, size)) {
-      this.#copyLarge(fd, size, objects, (copied) => {
-        if (copied !== digest) throw changed();
-        return true;
-      });
+    if (objects?.needs(digest, size) === true) {
+      objects.put(digest, this.#held!.subarray(0, size), fd);
     }
     return digest;
-  }
-
-  #hashAll(fd: Fd, size: number): FsVerityDigest {
-    const digest = this.#pump(fd, size, undefined);
-    this.#assertUnchanged(fd);
-    return digest;
-  }
-
-  /** Makes an object of the file; `isWanted` says whether to keep it when its digest is known. */
-  #copyLarge(
-    fd: Fd,
-    size: number,
-    objects: ObjectWriter,
-    isWanted: (digest: FsVerityDigest) => boolean,
-  ): FsVerityDigest {
-    const file = objects.begin();
-    try {
-      // Of a reflinked object its own content is hashed, which nobody else can change.
-      const digest = objects.clone(fd, file)
-        ? this.#pump(file.fd, size, undefined)
-        : this.#pump(fd, size, { objects, file });
-      this.#assertUnchanged(fd);
-      if (isWanted(digest)) objects.stage(file, digest, size);
-      else objects.drop(file);
-      return digest;
-    } catch (error) {
-      objects.drop(file);
-      throw error;
-    }
-  }
-
-  /** Hashes a file of exactly `size` bytes, and writes to an object what was hashed. */
-  #pump(
-    fd: Fd,
-    size: number,
-    target: { readonly objects: ObjectWriter; readonly file: TemporaryFile } | undefined,
-  ): FsVerityDigest {
-    for (let at = 0; at < size; at += CHUNK_SIZE) {
-      // The scan has failed elsewhere; nobody will ask why this file was not read.
-      if (Atomics.load(this.#cancelled, 0) !== 0) throw changed();
-      const chunk = this.#chunk.subarray(0, Math.min(CHUNK_SIZE, size - at));
-      this.#fill(fd, chunk, at);
-      this.#hasher.update(chunk);
-      target?.objects.write(target.file, chunk, at);
-    }
-    return this.#hasher.digest();
   }
 
   #fill(fd: Fd, into: Uint8Array, offset: number): void {

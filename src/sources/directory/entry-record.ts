@@ -20,6 +20,7 @@ export const PAYLOAD = {
   target: 3,
   skipped: 4,
   directory: 5,
+  large: 6,
 } as const;
 
 const OFFSET = {
@@ -124,6 +125,8 @@ export type ReadEntry =
   | { readonly kind: "leaf"; readonly leaf: Leaf; readonly inode: Inode }
   /** A directory, which the file system had not said before. */
   | { readonly kind: "directory" }
+  /** A file that has to be read in parts; it is open, and there is nothing about it in the record. */
+  | { readonly kind: "large" }
   /** A device that was not wanted. */
   | { readonly kind: "skipped" };
 
@@ -158,6 +161,7 @@ export class RecordReader {
     const xattrs = this.#xattrs(view.getUint16(start + OFFSET.xattrCount));
     if (payloadKind === PAYLOAD.skipped) return { kind: "skipped" };
     if (payloadKind === PAYLOAD.directory) return { kind: "directory" };
+    if (payloadKind === PAYLOAD.large) return { kind: "large" };
     const mode = view.getUint16(start + OFFSET.mode);
     const base: LeafBase = { stat: this.#stat(start, mode, xattrs), nlink: 1 };
     const inode: Inode = {
@@ -237,12 +241,8 @@ export class RecordReader {
   }
 }
 
-/** The stat of a directory, which the walking thread reads itself. */
-export function directoryStat(
-  stat: FileStat,
-  xattrs: readonly NamedXattr[],
-  useEpoch: boolean,
-): Stat {
+/** The stat of what the walking thread reads itself: a directory, a large file. */
+export function toStat(stat: FileStat, xattrs: readonly NamedXattr[], useEpoch: boolean): Stat {
   return {
     mode: stat.mode & 0o7777,
     uid: stat.uid,

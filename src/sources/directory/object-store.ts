@@ -30,7 +30,7 @@ import {
 } from "../../floor/mod.ts";
 import type { Fd } from "../../floor/mod.ts";
 import { DigestClaims } from "./claims.ts";
-import { storeFailure } from "./entry-failure.ts";
+import { ReadFailure, storeFailure } from "./entry-failure.ts";
 import type { EntryFailure, StagedObject, StoreConfig } from "./tasks.ts";
 import type { TaskPool } from "./task-pool.ts";
 
@@ -160,8 +160,9 @@ export class ObjectStore {
   }
 
   /** What a thread reported, as an error. */
-  failure({ reason, hint }: EntryFailure): ComposefsError {
-    return failed(this.#path, reason, hint);
+  failure(failure: EntryFailure | ReadFailure): ComposefsError {
+    const reason = failure instanceof ReadFailure ? failure.message : failure.reason;
+    return failed(this.#path, reason, failure.hint);
   }
 
   #seal(pool: TaskPool, onPublished: (objects: number) => void): void {

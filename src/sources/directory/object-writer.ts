@@ -11,7 +11,6 @@ import { objectPath } from "../../core/fsverity/digest.ts";
 import { FILE_TYPE, S_IFMT } from "../../core/tree/node.ts";
 import {
   FileStat,
-  SyscallError,
   cloneFile,
   createTemporaryFile,
   discardTemporaryFile,
@@ -24,7 +23,7 @@ import {
 } from "../../floor/mod.ts";
 import type { Fd, TemporaryFile } from "../../floor/mod.ts";
 import { DigestClaims } from "./claims.ts";
-import { ReadFailure, storeFailure } from "./entry-failure.ts";
+import { ReadFailure, onStore } from "./entry-failure.ts";
 import type { StagedObject, StoreConfig } from "./tasks.ts";
 
 /** The mode of every object, whatever the source's and the umask. */
@@ -71,14 +70,14 @@ export class ObjectWriter {
     // An empty store has nothing to look for; what another process puts there meanwhile is found
     // when the object gets its name.
     if (this.#store.fresh) return true;
-    return guarded(() => !hasObject(this.#store.dirfd, digest, size, this.#stat));
+    return onStore(() => !hasObject(this.#store.dirfd, digest, size, this.#stat));
   }
 
   /** Stages content that is in memory; `source` is the file it was read from, to share extents with. */
   put(digest: FsVerityDigest, data: Uint8Array, source: Fd): void {
     const file = this.begin();
     try {
-      guarded(() => {
+      onStore(() => {
         if (this.#clone(source, file.fd)) {
           if (this.#holds(file.fd, data)) return;
           ftruncate(file.fd, 0);
@@ -94,7 +93,7 @@ export class ObjectWriter {
 
   /** Starts an object whose content comes in pieces. End it with `stage` or `drop`. */
   begin(): TemporaryFile {
-    return guarded(() => {
+    return onStore(() => {
       const file = createTemporaryFile(this.#store.dirfd, OBJECT_MODE);
       try {
         this.#modeIsRight ??= (fstat(file.fd, this.#stat).mode & 0o7777) === OBJECT_MODE;
@@ -109,12 +108,7 @@ export class ObjectWriter {
 
   /** Lets `file` share all extents of `source`; false if that is not possible. */
   clone(source: Fd, file: TemporaryFile): boolean {
-    return guarded(() => this.#clone(source, file.fd));
-  }
-
-  /** Writes the next piece. */
-  write(file: TemporaryFile, data: Uint8Array, offset: number): void {
-    guarded(() => pwriteFully(file.fd, data, offset));
+    return onStore(() => this.#clone(source, file.fd));
   }
 
   /** Hands over a complete object. */
@@ -179,13 +173,4 @@ export function hasObject(
     );
   }
   return true;
-}
-
-/** Runs system calls on the store, so that their failure is not taken for the source's. */
-function guarded<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw error instanceof SyscallError ? storeFailure(error) : error;
-  }
 }

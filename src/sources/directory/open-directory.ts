@@ -17,7 +17,7 @@ import {
 } from "../../floor/mod.ts";
 import type { DirectoryEntry, Fd } from "../../floor/mod.ts";
 import { changed } from "./entry-failure.ts";
-import { directoryStat } from "./entry-record.ts";
+import { toStat } from "./entry-record.ts";
 import { readXattrs } from "./read-xattrs.ts";
 import type { XattrChoice } from "./read-xattrs.ts";
 
@@ -46,7 +46,7 @@ export class OpenDirectory {
     try {
       fstat(this.fd, this.#before);
       const xattrs = readXattrs(this.fd, options.xattrs);
-      const stat = directoryStat(this.#before, xattrs, options.useEpoch);
+      const stat = toStat(this.#before, xattrs, options.useEpoch);
       this.node = { kind: "directory", stat, entries: new Map() };
     } catch (error) {
       close(this.fd);

@@ -8,22 +8,24 @@
 
 import { availableParallelism } from "node:os";
 
-import { displayText } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
-import { ComposefsError } from "../../core/errors.ts";
+import type { ComposefsError } from "../../core/errors.ts";
 import type { Leaf } from "../../core/tree/node.ts";
-import { AT_FDCWD, DT, SyscallError, isErrno } from "../../floor/mod.ts";
+import { AT_FDCWD, DT, close } from "../../floor/mod.ts";
 import type { Fd } from "../../floor/mod.ts";
-import { ReadFailure, readFailure } from "./entry-failure.ts";
+import { ReadFailure } from "./entry-failure.ts";
 import { RecordReader } from "./entry-record.ts";
+import type { Inode, ReadEntry } from "./entry-record.ts";
 import { linkNames } from "./hard-links.ts";
 import type { LinkedLeaf } from "./hard-links.ts";
+import { LargeFileReader } from "./large-file.ts";
 import { ObjectStore } from "./object-store.ts";
 import { limitsFor } from "./open-files.ts";
 import type { Limits } from "./open-files.ts";
 import { OpenDirectory } from "./open-directory.ts";
 import type { GrowingDirectory } from "./open-directory.ts";
-import type { ScanCounts, ScanOptions, ScanProgress, ScanResult } from "./options.ts";
+import type { ScanCounts, ScanOptions, ScanResult } from "./options.ts";
+import { asReadError, asRootError, cannotRead, joinPath } from "./read-error.ts";
 import { xattrChoice } from "./read-xattrs.ts";
 import type { XattrChoice } from "./read-xattrs.ts";
 import { TaskPool } from "./task-pool.ts";
@@ -75,6 +77,7 @@ class Scan {
   readonly #cancelled = new SharedArrayBuffer(4);
   readonly #store: ObjectStore | undefined;
   readonly #pool: TaskPool;
+  readonly #large: LargeFileReader;
   readonly #open = new Set<OpenDirectory>();
   readonly #found: FoundDirectory[] = [];
   readonly #linked = new Map<Leaf, LinkedLeaf>();
@@ -116,6 +119,15 @@ class Scan {
       store: this.#store?.config,
     };
     this.#pool = new TaskPool(config, threads);
+    this.#large = new LargeFileReader(this.#pool, config, {
+      useEpoch: options.useEpoch ?? false,
+      lanes: this.#limits.batches,
+      onBytes: (bytes) => {
+        this.#bytes += bytes;
+        this.#report();
+      },
+    });
+    options.signal?.addEventListener("abort", this.#cancel);
   }
 
   async run(): Promise<ScanResult> {
@@ -134,7 +146,8 @@ class Scan {
 
   /** Ends everything; after a failure, waits for the threads and removes what they have begun. */
   async close(): Promise<void> {
-    Atomics.store(new Int32Array(this.#cancelled), 0, 1);
+    this.#options.signal?.removeEventListener("abort", this.#cancel);
+    this.#cancel();
     while (this.#unanswered > 0) await this.#answer();
     if (!this.#committed) await this.#store?.discard();
     await this.#pool.close();
@@ -236,10 +249,14 @@ class Scan {
     const parts = batch.map(({ directory, names, types }) => {
       return { dirfd: directory.fd, names: `${names.join("/")}/`, types };
     });
+    const reply = this.#pool.submit({ kind: "entries", parts });
+    this.#awaitAnswer(reply.then((done) => this.#take(batch, done)));
+  }
+
+  /** Counts what is under way, and keeps the first failure. */
+  #awaitAnswer(answer: Promise<void>): void {
     this.#unanswered++;
-    this.#pool
-      .submit({ kind: "entries", parts })
-      .then((reply) => this.#take(batch, reply))
+    void answer
       .catch((error: unknown) => (this.#failure ??= { error }))
       .finally(() => {
         this.#unanswered--;
@@ -249,12 +266,20 @@ class Scan {
 
   /** Puts what a thread has read into the tree, and hands in again what it has not. */
   #take(batch: readonly BatchPart[], reply: EntriesReply): void {
-    this.#store?.add(reply.staged);
-    this.#counts.objects += reply.objects;
-    this.#counts.objectBytes += reply.objectBytes;
+    this.#addObjects(reply);
     this.#bytes += reply.bytes;
     this.#read += reply.done;
-    if (this.#failure !== undefined) return;
+    const large = [...reply.large];
+    try {
+      if (this.#failure === undefined) this.#insertAll(batch, reply, large);
+    } finally {
+      for (const fd of large) close(fd);
+    }
+    this.#report();
+  }
+
+  /** Takes from `large` the descriptors that it takes over. */
+  #insertAll(batch: readonly BatchPart[], reply: EntriesReply, large: Fd[]): void {
     const { useEpoch = false } = this.#options;
     const records = new RecordReader(reply.records, { useEpoch });
     const rest: BatchPart[] = [];
@@ -262,41 +287,62 @@ class Scan {
     for (const { directory, names, types } of batch) {
       const count = Math.min(left, names.length);
       left -= count;
-      for (let i = 0; i < count; i++) this.#insert(directory, names[i]!, records);
+      for (let i = 0; i < count; i++) this.#insert(directory, names[i]!, records.next(), large);
       if (count === names.length) this.#release(directory);
       else rest.push({ directory, names: names.slice(count), types: types.slice(count) });
     }
     if (reply.failure !== undefined) throw this.#describe(rest, reply.failure);
-    if (rest.length > 0 && Atomics.load(new Int32Array(this.#cancelled), 0) === 0) {
-      this.#submit(rest);
-    }
-    this.#report(this.#walked ? "digest" : "scan");
+    if (rest.length > 0 && !this.#isCancelled) this.#submit(rest);
   }
 
-  #insert(directory: OpenDirectory, name: ByteString, records: RecordReader): void {
-    const entry = records.next();
+  #insert(directory: OpenDirectory, name: ByteString, entry: ReadEntry, large: Fd[]): void {
     switch (entry.kind) {
       case "skipped":
         return;
       case "directory":
         this.#read--;
         return this.#find(directory, name);
-      case "leaf": {
-        const { leaf, inode } = entry;
-        directory.node.entries.set(name, leaf);
-        this.#counts.leaves++;
-        if (leaf.kind === "file" && leaf.content.kind === "external") {
-          this.#counts.externalFiles++;
-          this.#counts.externalBytes += leaf.content.size;
-        }
-        if (inode.nlink > 1 && this.#options.hardlinks === true) {
-          this.#linked.set(leaf, { inode, directory: directory.node, name });
-        }
-        return;
-      }
+      case "large":
+        directory.retain();
+        return this.#awaitAnswer(this.#readLarge(directory, name, large.shift()!));
+      case "leaf":
+        return this.#insertLeaf(directory, name, entry.leaf, entry.inode);
       default:
         entry satisfies never;
     }
+  }
+
+  async #readLarge(directory: OpenDirectory, name: ByteString, fd: Fd): Promise<void> {
+    try {
+      const { leaf, inode } = await this.#large.read(fd);
+      this.#insertLeaf(directory, name, leaf, inode);
+    } catch (error) {
+      if (error instanceof ReadFailure && error.code === "store-failed") {
+        throw this.#store!.failure(error);
+      }
+      throw asReadError(joinPath(directory.path, name), error);
+    } finally {
+      this.#addObjects(this.#large.take());
+    }
+    this.#release(directory);
+  }
+
+  #insertLeaf(directory: OpenDirectory, name: ByteString, leaf: Leaf, inode: Inode): void {
+    directory.node.entries.set(name, leaf);
+    this.#counts.leaves++;
+    if (leaf.kind === "file" && leaf.content.kind === "external") {
+      this.#counts.externalFiles++;
+      this.#counts.externalBytes += leaf.content.size;
+    }
+    if (inode.nlink > 1 && this.#options.hardlinks === true) {
+      this.#linked.set(leaf, { inode, directory: directory.node, name });
+    }
+  }
+
+  #addObjects(made: Pick<EntriesReply, "staged" | "objects" | "objectBytes">): void {
+    this.#store?.add(made.staged);
+    this.#counts.objects += made.objects;
+    this.#counts.objectBytes += made.objectBytes;
   }
 
   async #commit(): Promise<void> {
@@ -320,14 +366,23 @@ class Scan {
     });
   }
 
-  #assertRunning(): void {
-    if (this.#failure !== undefined) throw this.#failure.error;
-    this.#options.signal?.throwIfAborted();
+  readonly #cancel = (): void => {
+    Atomics.store(new Int32Array(this.#cancelled), 0, 1);
+  };
+
+  get #isCancelled(): boolean {
+    return Atomics.load(new Int32Array(this.#cancelled), 0) !== 0;
   }
 
-  #report(phase: ScanProgress["phase"]): void {
+  #assertRunning(): void {
+    // An abort makes threads stop in the middle, and they have no better word for it.
+    this.#options.signal?.throwIfAborted();
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  #report(): void {
     this.#options.onProgress?.({
-      phase,
+      phase: this.#walked ? "digest" : "scan",
       files: this.#read,
       bytes: this.#bytes,
       ...(this.#walked ? { totalFiles: this.#total } : {}),
@@ -339,37 +394,13 @@ class Scan {
     try {
       return work();
     } catch (error) {
-      if (isErrno(error, "ENOTDIR", "ELOOP") && path === this.#path) {
-        throw cannotRead(displayText(path), "it is not a directory", undefined, error);
-      }
-      if (!(error instanceof SyscallError || error instanceof ReadFailure)) throw error;
-      const failure = error instanceof SyscallError ? readFailure(error) : error;
-      throw cannotRead(displayText(path), failure.message, failure, error);
+      throw path === this.#path ? asRootError(path, error) : asReadError(path, error);
     }
   }
 
   #describe(rest: readonly BatchPart[], failure: EntryFailure): ComposefsError {
     const part = rest[0];
     if (failure.entry === undefined || part === undefined) return this.#store!.failure(failure);
-    const path = joinPath(part.directory.path, part.names[0]!);
-    return cannotRead(displayText(path), failure.reason, failure);
+    return cannotRead(joinPath(part.directory.path, part.names[0]!), failure);
   }
-}
-
-function cannotRead(
-  path: string,
-  reason: string,
-  failure: Pick<EntryFailure, "code" | "hint"> | undefined,
-  cause?: unknown,
-): ComposefsError {
-  const hint = failure?.hint;
-  return new ComposefsError(
-    failure?.code ?? "source-unreadable",
-    `Cannot read "${path}": ${reason}`,
-    { ...(hint === undefined ? {} : { hint }), ...(cause === undefined ? {} : { cause }) },
-  );
-}
-
-function joinPath(directory: ByteString, name: ByteString): ByteString {
-  return `${directory}${directory.endsWith("/") ? "" : "/"}${name}` as ByteString;
 }

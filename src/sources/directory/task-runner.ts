@@ -2,12 +2,14 @@
 
 import { EntryReader } from "./entry-reader.ts";
 import { ObjectPublisher } from "./publish.ts";
+import { RangeReader } from "./range-reader.ts";
 import type { Reply, Task, ThreadConfig } from "./tasks.ts";
 
 /** Runs tasks one after the other. */
 export class TaskRunner {
   readonly #config: ThreadConfig;
   #reader: EntryReader | undefined;
+  #rangeReader: RangeReader | undefined;
   #publisher: ObjectPublisher | undefined;
 
   constructor(config: ThreadConfig) {
@@ -20,6 +22,9 @@ export class TaskRunner {
       case "entries":
         this.#reader ??= new EntryReader(this.#config);
         return this.#reader.read(task, budget);
+      case "range":
+        this.#rangeReader ??= new RangeReader(this.#config.cancelled);
+        return this.#rangeReader.read(task);
       case "publish":
         this.#publisher ??= new ObjectPublisher(this.#config.store!.dirfd);
         return this.#publisher.publish(task);

@@ -26,7 +26,7 @@ export interface StoreConfig {
 }
 
 /** A piece of work. */
-export type Task = EntriesTask | PublishTask;
+export type Task = EntriesTask | RangeTask | PublishTask;
 
 /** Reads some entries. */
 export interface EntriesTask {
@@ -42,6 +42,17 @@ export interface EntriesPart {
   readonly names: string;
   /** For each entry the letter of its `d_type`; see `encodeType`. */
   readonly types: string;
+}
+
+/** Reads and hashes a part of a large file. */
+export interface RangeTask {
+  readonly kind: "range";
+  readonly fd: Fd;
+  /** What is read is written here, too, at the same place. */
+  readonly to: Fd | undefined;
+  /** A multiple of the unit of sha256, see `rangeUnit`. */
+  readonly offset: number;
+  readonly length: number;
 }
 
 /** Gives objects their names. Their content is durable. */
@@ -68,12 +79,22 @@ export interface EntriesReply {
   readonly records: Uint8Array;
   /** The caller owns their descriptors now. */
   readonly staged: readonly StagedObject[];
+  /** The files that are too large for one thread, open, in the order of their records: the caller's now. */
+  readonly large: readonly Fd[];
   /** Bytes of content read. */
   readonly bytes: number;
   /** Different objects met for the first time in this run, and their bytes. */
   readonly objects: number;
   readonly objectBytes: number;
   /** Why the entry with number `done` could not be read. */
+  readonly failure: EntryFailure | undefined;
+}
+
+/** The answer to a {@link RangeTask}. */
+export interface RangeReply {
+  readonly kind: "range";
+  /** A hash for each unit. */
+  readonly hashes: Uint8Array;
   readonly failure: EntryFailure | undefined;
 }
 
@@ -85,7 +106,7 @@ export interface PublishReply {
   readonly failure: EntryFailure | undefined;
 }
 
-export type Reply = EntriesReply | PublishReply;
+export type Reply = EntriesReply | RangeReply | PublishReply;
 
 /** The reply that a task of this type gets. */
 export type ReplyTo<T extends Task> = Extract<Reply, { readonly kind: T["kind"] }>;
