@@ -3,9 +3,8 @@
  * objects are there already, only when it has turned out to be new.
  */
 
-import { DIGEST_SIZE } from "../../core/fsverity/digest.ts";
+import { DIGEST_SIZE, objectPath } from "../../core/fsverity/digest.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
-import { objectPath } from "../../core/fsverity/digest.ts";
 import { digestOfUnits, rangeUnit } from "../../core/fsverity/range.ts";
 import type { RegularFile } from "../../core/tree/node.ts";
 import { blockHash, close, fstat } from "../../floor/mod.ts";
@@ -125,18 +124,29 @@ export class LargeFileReader {
     const hashesInRange = (RANGE_SIZE / rangeUnit(this.#hash)) * DIGEST_SIZE.sha256;
     let next = 0;
     let failed = false;
+    const readNext = async (): Promise<void> => {
+      const index = next++;
+      const offset = index * RANGE_SIZE;
+      const length = Math.min(RANGE_SIZE, size - offset);
+      const { hashes: read, failure } = await this.#pool.submit({
+        kind: "range",
+        fd,
+        to,
+        offset,
+        length,
+      });
+      if (failure !== undefined) {
+        throw new ReadFailure(failure.code, failure.reason, failure.hint);
+      }
+      hashes.set(read, index * hashesInRange);
+      this.#onBytes(length);
+    };
     const lane = async (): Promise<void> => {
-      while (!failed && next * RANGE_SIZE < size) {
-        const index = next++;
-        const offset = index * RANGE_SIZE;
-        const length = Math.min(RANGE_SIZE, size - offset);
-        const reply = await this.#pool.submit({ kind: "range", fd, to, offset, length });
-        if (reply.failure !== undefined) {
-          failed = true;
-          throw new ReadFailure(reply.failure.code, reply.failure.reason, reply.failure.hint);
-        }
-        hashes.set(reply.hashes, index * hashesInRange);
-        this.#onBytes(length);
+      try {
+        while (!failed && next * RANGE_SIZE < size) await readNext();
+      } catch (error) {
+        failed = true;
+        throw error;
       }
     };
     const lanes = await Promise.allSettled(Array.from({ length: this.#lanes }, lane));

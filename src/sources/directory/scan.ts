@@ -11,8 +11,10 @@ import { availableParallelism } from "node:os";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import type { ComposefsError } from "../../core/errors.ts";
 import type { Leaf } from "../../core/tree/node.ts";
-import { AT_FDCWD, DT, close } from "../../floor/mod.ts";
+import { close } from "../../floor/mod.ts";
 import type { Fd } from "../../floor/mod.ts";
+import { DirectoryWalk } from "./directory-walk.ts";
+import type { BatchPart } from "./directory-walk.ts";
 import { ReadFailure } from "./entry-failure.ts";
 import { RecordReader } from "./entry-record.ts";
 import type { Inode, ReadEntry } from "./entry-record.ts";
@@ -22,14 +24,11 @@ import { LargeFileReader } from "./large-file.ts";
 import { ObjectStore } from "./object-store.ts";
 import { limitsFor } from "./open-files.ts";
 import type { Limits } from "./open-files.ts";
-import { OpenDirectory } from "./open-directory.ts";
-import type { GrowingDirectory } from "./open-directory.ts";
+import type { OpenDirectory } from "./open-directory.ts";
 import type { ScanCounts, ScanOptions, ScanResult } from "./options.ts";
-import { asReadError, asRootError, cannotRead, joinPath } from "./read-error.ts";
+import { asReadError, cannotRead, joinPath } from "./read-error.ts";
 import { xattrChoice } from "./read-xattrs.ts";
-import type { XattrChoice } from "./read-xattrs.ts";
 import { TaskPool } from "./task-pool.ts";
-import { encodeType } from "./tasks.ts";
 import type { EntriesReply, EntryFailure, ThreadConfig } from "./tasks.ts";
 
 /**
@@ -55,46 +54,25 @@ export async function scanDirectory(
   }
 }
 
-/** Some entries of one directory. */
-interface BatchPart {
-  readonly directory: OpenDirectory;
-  readonly names: readonly ByteString[];
-  /** As in {@link EntriesPart}. */
-  readonly types: string;
-}
-
-/** A directory that has been seen and not been opened. */
-interface FoundDirectory {
-  readonly parent: OpenDirectory;
-  readonly name: ByteString;
-}
-
 class Scan {
   readonly #path: ByteString;
   readonly #options: ScanOptions;
-  readonly #xattrs: XattrChoice;
   readonly #limits: Limits;
   readonly #cancelled = new SharedArrayBuffer(4);
   readonly #store: ObjectStore | undefined;
   readonly #pool: TaskPool;
   readonly #large: LargeFileReader;
-  readonly #open = new Set<OpenDirectory>();
-  readonly #found: FoundDirectory[] = [];
+  readonly #walk: DirectoryWalk;
   readonly #linked = new Map<Leaf, LinkedLeaf>();
-  /** Entries that have been seen and not been handed out. */
-  readonly #listed: BatchPart[] = [];
-  #listedEntries = 0;
   /** Tasks without a reply, and who waits for one. */
   #unanswered = 0;
   #onAnswer: (() => void) | undefined;
   #failure: { readonly error: unknown } | undefined;
   #committed = false;
   #walked = false;
-  #total = 1;
   #read = 0;
   #bytes = 0;
   readonly #counts = {
-    directories: 0,
     leaves: 0,
     externalFiles: 0,
     externalBytes: 0,
@@ -105,22 +83,27 @@ class Scan {
   constructor(path: ByteString, options: ScanOptions) {
     this.#path = path;
     this.#options = options;
-    this.#xattrs = xattrChoice(options);
+    const xattrs = xattrChoice(options);
     const threads = options.threads ?? availableParallelism();
+    if (!Number.isInteger(threads) || threads < 1) {
+      throw new RangeError(`"threads" expected 1 or more, got ${threads}`);
+    }
     this.#limits = limitsFor(threads);
+    const { useEpoch = false } = options;
+    this.#walk = new DirectoryWalk({ useEpoch, xattrs, ...this.#limits });
     this.#store =
       options.digestStore === undefined
         ? undefined
         : ObjectStore.open(options.digestStore, this.#limits.groupObjects);
     const config: ThreadConfig = {
-      xattrs: this.#xattrs,
+      xattrs,
       skipDevices: options.skipDevices ?? false,
       cancelled: this.#cancelled,
       store: this.#store?.config,
     };
     this.#pool = new TaskPool(config, threads);
     this.#large = new LargeFileReader(this.#pool, config, {
-      useEpoch: options.useEpoch ?? false,
+      useEpoch,
       lanes: this.#limits.batches,
       onBytes: (bytes) => {
         this.#bytes += bytes;
@@ -131,12 +114,13 @@ class Scan {
   }
 
   async run(): Promise<ScanResult> {
-    const root = this.#openDirectory(AT_FDCWD, this.#path, this.#path);
-    await this.#walk();
+    const root = this.#walk.start(this.#path);
+    await this.#readAll();
     if (this.#options.hardlinks === true) linkNames(root, this.#linked);
     await this.#commit();
     const written = this.#store?.written;
     const counts: ScanCounts = {
+      directories: this.#walk.directories,
       ...this.#counts,
       newObjects: written?.objects ?? 0,
       newObjectBytes: written?.bytes ?? 0,
@@ -151,23 +135,22 @@ class Scan {
     while (this.#unanswered > 0) await this.#answer();
     if (!this.#committed) await this.#store?.discard();
     await this.#pool.close();
-    for (const directory of this.#open) directory.abandon();
+    this.#walk.abandon();
     this.#store?.close();
   }
 
-  async #walk(): Promise<void> {
+  async #readAll(): Promise<void> {
+    const walk = this.#walk;
     for (;;) {
       this.#assertRunning();
       this.#store?.sealIfLarge(this.#pool);
       if (this.#store?.isFull === true) await this.#store.settle();
       if (this.#unanswered >= this.#limits.batches) {
         await this.#answer();
-      } else if (this.#listedEntries >= this.#limits.batchEntries) {
-        this.#submit(this.#takeBatch());
-      } else if (this.#found.length > 0) {
-        this.#enter(this.#found.pop()!);
-      } else if (this.#listed.length > 0) {
-        this.#submit(this.#takeBatch());
+      } else if (walk.waiting === "batch" || (walk.waiting === "some" && !walk.hasFound)) {
+        this.#submit(walk.takeBatch());
+      } else if (walk.hasFound) {
+        walk.enter();
       } else if (this.#unanswered > 0) {
         // A file system that hides types may still bring directories.
         this.#walked = true;
@@ -176,73 +159,6 @@ class Scan {
         return;
       }
     }
-  }
-
-  #enter({ parent, name }: FoundDirectory): void {
-    const path = joinPath(parent.path, name);
-    const node = this.#openDirectory(parent.fd, name, path);
-    parent.node.entries.set(name, node);
-    this.#release(parent);
-  }
-
-  /** Opens a directory, and hands out what is in it. */
-  #openDirectory(parent: Fd, name: ByteString, path: ByteString): GrowingDirectory {
-    const { useEpoch = false } = this.#options;
-    const xattrs = this.#xattrs;
-    const directory = this.#about(path, () => {
-      return new OpenDirectory(parent, name, path, { useEpoch, xattrs });
-    });
-    this.#open.add(directory);
-    this.#counts.directories++;
-    this.#read++;
-    let names: ByteString[] = [];
-    let types = "";
-    for (const entry of this.#about(path, () => directory.readEntries())) {
-      this.#total++;
-      if (entry.type === DT.dir) {
-        this.#find(directory, entry.name as ByteString);
-        continue;
-      }
-      names.push(entry.name as ByteString);
-      types += encodeType(entry.type);
-      if (names.length === this.#limits.batchEntries) {
-        this.#list({ directory, names, types });
-        names = [];
-        types = "";
-      }
-    }
-    if (names.length > 0) this.#list({ directory, names, types });
-    this.#release(directory);
-    return directory.node;
-  }
-
-  #find(parent: OpenDirectory, name: ByteString): void {
-    parent.retain();
-    this.#found.push({ parent, name });
-  }
-
-  #release(directory: OpenDirectory): void {
-    if (directory.release() === "in-use") return;
-    this.#open.delete(directory);
-    this.#about(directory.path, () => directory.close());
-  }
-
-  #list(part: BatchPart): void {
-    part.directory.retain();
-    this.#listed.push(part);
-    this.#listedEntries += part.names.length;
-  }
-
-  /** Takes about as many entries as a batch should have. */
-  #takeBatch(): BatchPart[] {
-    const batch: BatchPart[] = [];
-    for (let entries = 0; entries < this.#limits.batchEntries && this.#listed.length > 0;) {
-      const part = this.#listed.pop()!;
-      batch.push(part);
-      entries += part.names.length;
-    }
-    for (const { names } of batch) this.#listedEntries -= names.length;
-    return batch;
   }
 
   #submit(batch: readonly BatchPart[]): void {
@@ -288,7 +204,7 @@ class Scan {
       const count = Math.min(left, names.length);
       left -= count;
       for (let i = 0; i < count; i++) this.#insert(directory, names[i]!, records.next(), large);
-      if (count === names.length) this.#release(directory);
+      if (count === names.length) this.#walk.release(directory);
       else rest.push({ directory, names: names.slice(count), types: types.slice(count) });
     }
     if (reply.failure !== undefined) throw this.#describe(rest, reply.failure);
@@ -300,8 +216,9 @@ class Scan {
       case "skipped":
         return;
       case "directory":
+        // Counted when it is entered.
         this.#read--;
-        return this.#find(directory, name);
+        return this.#walk.find(directory, name);
       case "large":
         directory.retain();
         return this.#awaitAnswer(this.#readLarge(directory, name, large.shift()!));
@@ -324,7 +241,7 @@ class Scan {
     } finally {
       this.#addObjects(this.#large.take());
     }
-    this.#release(directory);
+    this.#walk.release(directory);
   }
 
   #insertLeaf(directory: OpenDirectory, name: ByteString, leaf: Leaf, inode: Inode): void {
@@ -383,19 +300,10 @@ class Scan {
   #report(): void {
     this.#options.onProgress?.({
       phase: this.#walked ? "digest" : "scan",
-      files: this.#read,
+      files: this.#walk.directories + this.#read,
       bytes: this.#bytes,
-      ...(this.#walked ? { totalFiles: this.#total } : {}),
+      ...(this.#walked ? { totalFiles: this.#walk.total } : {}),
     });
-  }
-
-  /** Does something with the directory `path`, and names it if that fails. */
-  #about<T>(path: ByteString, work: () => T): T {
-    try {
-      return work();
-    } catch (error) {
-      throw path === this.#path ? asRootError(path, error) : asReadError(path, error);
-    }
   }
 
   #describe(rest: readonly BatchPart[], failure: EntryFailure): ComposefsError {

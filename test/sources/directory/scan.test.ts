@@ -117,7 +117,8 @@ describe("scanDirectory: names and kinds", () => {
     }
     expect(pathsOf(await scan(`${dir}/link/`))).toEqual(["/", "/file", "/link"]);
     await expect(scan(join(dir, "missing"))).rejects.toMatchObject({
-      message: expect.stringContaining("missing") as string,
+      code: "source-unreadable",
+      message: `Cannot read "${join(dir, "missing")}": it does not exist`,
     });
   });
 });
@@ -363,6 +364,39 @@ describe("scanDirectory: progress and abort", () => {
     await expect(scan(dir, { digestStore, signal, onProgress, threads: 2 })).rejects.toBe(reason);
     expect(run("ls", ["-A", parent]).stdout.toString()).toBe("");
     await expect(scan(dir, { signal })).rejects.toBe(reason);
+  });
+
+  test("an abort does not wait for the end of a large file", async () => {
+    const dir = roomyTempDir();
+    writeFileSync(join(dir, "huge"), "");
+    truncateSync(join(dir, "huge"), 2 ** 40);
+    for (const threads of [1, 3]) {
+      const reason = new Error("enough");
+      const controller = new AbortController();
+      const onProgress = ({ bytes }: ScanProgress): void => {
+        if (bytes > 2 ** 26) controller.abort(reason);
+      };
+      const options = { signal: controller.signal, onProgress, threads };
+      await expect(scan(dir, options)).rejects.toBe(reason);
+    }
+  });
+
+  test("what a callback throws ends the scan", async () => {
+    const dir = wideTree();
+    writeFileSync(join(dir, "large"), noise(30_000_000, 1));
+    const reason = new Error("no");
+    let calls = 0;
+    const onProgress = (): void => {
+      if (++calls > 2) throw reason;
+    };
+    await expect(scan(dir, { onProgress })).rejects.toBe(reason);
+    expect(calls).toBeLessThan(40);
+  });
+
+  test("a number of threads that is none is refused", async () => {
+    for (const threads of [0, -1, 1.5, Number.NaN]) {
+      await expect(scan(tempDir(), { threads })).rejects.toThrow(RangeError);
+    }
   });
 
   test("no descriptor stays open, whether the scan ends well or not", async () => {
