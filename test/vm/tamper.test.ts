@@ -209,6 +209,47 @@ for (const format of ["ext4", "btrfs"] as const) {
   });
 }
 
+vmTest(
+  "a file system without fs-verity: stored, mounted without checks, refused with them",
+  async (bench) => {
+    const source = bench.disk("ext4", "16M", writeFiles(join(bench.directory, "files"), FILES));
+    const machine = await bench.boot({
+      tier: "saved-state",
+      disks: [source, bench.disk("ext4 without verity", "64M")],
+    });
+    await mountDisks(machine);
+    const digest = await machine.output(
+      "mkcomposefs --print-digest --digest-store=/b/objects /a /b/image.cfs",
+    );
+    expect(await machine.run("fsverity enable /b/image.cfs")).toMatchObject({ status: 1 });
+
+    const withDigest = await machine.run(
+      `mount.composefs -o basedir=/b/objects,digest=${digest} /b/image.cfs /mnt`,
+    );
+    expect(withDigest).toEqual({
+      status: 1,
+      output: expect.stringContaining("/b/image.cfs: Image has no fs-verity\nhint: "),
+    });
+
+    // The image alone cannot tell; the first file that is opened does.
+    await machine.output("mount.composefs -o basedir=/b/objects,verity /b/image.cfs /mnt");
+    const reader = await machine.run(READ);
+    expect(reader.output).toContain("Input/output error");
+    expect(await machine.output("dmesg")).toContain("has no fs-verity digest");
+    await machine.output("umount /mnt");
+
+    await machine.output("mount.composefs -o basedir=/b/objects /b/image.cfs /mnt");
+    expect(await machine.run(WITNESS)).toEqual({ status: 0, output: "" });
+    table.push({
+      format: "ext4 without verity",
+      tampering: "nothing, mounted with verity",
+      reader: `${reader.status}: ${reader.output}`,
+      kernel: "has no fs-verity digest",
+      ours: `with digest=: ${withDigest.status}: ${withDigest.output}`,
+    });
+  },
+);
+
 const MOUNT =
   "mount.composefs -o basedir=/b/objects,verity,digest=$(cat /b/digest) /b/image.cfs /mnt";
 /** This package as the reader. */
