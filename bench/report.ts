@@ -40,23 +40,22 @@ export function formatHashing(speeds: readonly HashingSpeed[]): string {
 
 /** How time and memory grow. */
 export function formatScale(results: readonly ScaleResult[]): string {
-  const lines = [
-    "",
-    `${"work".padEnd(16)}${"who".padEnd(6)}${"entries".padStart(9)}${"time".padStart(11)}` +
-      `${"per entry".padStart(13)}${"peak memory".padStart(14)}${"per entry".padStart(12)}`,
-  ];
-  for (const one of results) {
-    lines.push(
-      one.work.padEnd(16) +
-        one.who.padEnd(6) +
-        String(one.entries).padStart(9) +
-        seconds(one.seconds).padStart(11) +
-        `${((one.seconds / one.entries) * 1e6).toFixed(2)} µs`.padStart(13) +
-        megabytes(one.peakMemory).padStart(14) +
-        `${Math.round(one.peakMemory / one.entries)} B`.padStart(12),
-    );
-  }
-  return lines.join("\n");
+  const head = ["work", "who", "entries", "time", "cpu", "cpu/entry", "peak memory", "per entry"];
+  const rows = results.map((one) => [
+    one.work,
+    one.who,
+    String(one.entries),
+    seconds(one.seconds),
+    seconds(one.cpuSeconds),
+    `${((one.cpuSeconds / one.entries) * 1e6).toFixed(2)} µs`,
+    megabytes(one.peakMemory),
+    `${Math.round(one.peakMemory / one.entries)} B`,
+  ]);
+  return ["", ...[head, ...rows].map((row) => formatRow(row))].join("\n");
+}
+
+function formatRow([work, who, ...numbers]: readonly string[]): string {
+  return work!.padEnd(15) + who!.padEnd(6) + numbers.map((one) => one.padStart(12)).join("");
 }
 
 function seconds(value: number): string {
