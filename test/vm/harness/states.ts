@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { CHECKOUT } from "../../support/shared.ts";
 import { GUEST_SOURCES, Initramfs } from "./initramfs.ts";
 import type { GuestTree } from "./initramfs.ts";
-import { savedState } from "./saved-state.ts";
+import { forgetOld, savedState } from "./saved-state.ts";
 import type { SavedState } from "./saved-state.ts";
 import { findTool, VM_CACHE } from "./setup.ts";
 
@@ -17,6 +17,8 @@ export async function prepareStates(): Promise<Record<StateName, SavedState>> {
   if (!existsSync(join(CHECKOUT, "dist/cli/main.js"))) {
     throw new Error("What is tested is not built: run `npm run build` first");
   }
+  // What an interrupted run left.
+  forgetOld("making-");
   const work = mkdtempSync(join(VM_CACHE, "making-archives-"));
   try {
     const archive = (name: StateName): string => join(work, name);
