@@ -26,7 +26,7 @@ const ENTRY = "loader/entries/debian.conf";
 const OPTIONS = "console=ttyS0 panic=-1 systemd.show_status=false";
 
 vmDescribe("Debian from a composefs image", () => {
-  const shared = new Bench("boot");
+  let shared: Bench;
   let parts: BootParts;
   let signedUki: Uint8Array;
   /** systemd-boot with an entry that names the image. */
@@ -37,6 +37,7 @@ vmDescribe("Debian from a composefs image", () => {
   const refusals: string[] = [];
 
   beforeAll(async () => {
+    shared = new Bench("boot");
     parts = await bootParts(nodeState());
     const file = (name: string): string => join(shared.directory, name);
     writeFileSync(file("loader.conf"), "timeout 0\n");
