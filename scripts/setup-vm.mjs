@@ -24,14 +24,10 @@ import {
 } from "node:fs";
 import { join, resolve } from "node:path";
 import { testCache } from "./cache.mjs";
-import {
-  packageDependencies,
-  privateAptProblem,
-  unpackBarePackages,
-  unpackPackages,
-} from "./private-apt.mjs";
+import { packageDependencies, unpackBarePackages, unpackPackages } from "./private-apt.mjs";
 import { makeFirmware } from "./vm-firmware.mjs";
 import { unpackKernel } from "./vm-kernel.mjs";
+import { machineProblem } from "./vm-machine.mjs";
 import { makeUserspace } from "./vm-userspace.mjs";
 
 const CHECKOUT = resolve(import.meta.dirname, "..");
@@ -107,15 +103,6 @@ function setup() {
   };
   writeFileSync(join(cache, "manifest.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
   return cache;
-}
-
-/** Why this machine cannot be set up, or `undefined`. */
-function machineProblem() {
-  if (process.arch !== "x64") return `the guest is an x86-64 machine, this one is ${process.arch}`;
-  const release = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
-  if (!/^VERSION_CODENAME=bookworm$/m.test(release)) return "needs Debian 12 (bookworm)";
-  if (process.getuid?.() !== 0) return "needs root, to unpack a Debian userspace with its owners";
-  return privateAptProblem();
 }
 
 /**

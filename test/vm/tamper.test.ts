@@ -32,11 +32,12 @@ afterAll(() => {
 
 for (const format of ["ext4", "btrfs"] as const) {
   vmDescribe(`an image on ${format}, mounted with its digest`, () => {
-    const bench = new Bench(`tamper-${format}`);
+    let bench: Bench;
     let mounted: SavedBench;
     let unmounted: SavedBench;
 
     beforeAll(async () => {
+      bench = new Bench(`tamper-${format}`);
       const source = bench.disk("ext4", "16M", writeFiles(join(bench.directory, "files"), FILES));
       const disks = [source, bench.disk(format, "128M")];
       unmounted = await bench.save(disks, async (machine) => {

@@ -6,6 +6,8 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs tmpfs /run
+# Errors only from here on: the kernel would write into the middle of the lines that tests wait for.
+dmesg -n 4
 
 refuse() {
   echo "initramfs: refused: $*"
@@ -17,9 +19,15 @@ for word in $(cat /proc/cmdline); do
 done
 [ -n "$digest" ] || refuse "no composefs= on the command line"
 
-for module in virtio_blk erofs overlay; do modprobe "$module"; done
-mkdir /sysroot /new
+for module in virtio_blk erofs overlay loop; do modprobe "$module"; done
+mkdir /sysroot /tools /new
 mount -t ext4 -o ro /dev/vda2 /sysroot || refuse "cannot mount the disk"
+
+# Node and mount.composefs, as they were when this initramfs was made.
+[ "$(fsverity measure /sysroot/tools)" = "sha256:$(cat /etc/tools-digest) /sysroot/tools" ] ||
+  refuse "changed tools"
+mount -t ext4 -o loop,ro /sysroot/tools /tools || refuse "cannot mount the tools"
+
 mount.composefs -o "basedir=/sysroot/objects,verity,digest=$digest" /sysroot/image.cfs /new ||
   refuse "cannot mount the image"
 
@@ -29,6 +37,7 @@ for directory in etc var; do
   mount -t overlay -o "lowerdir=/new/$directory,upperdir=/run/$directory/upper,workdir=/run/$directory/work" \
     overlay "/new/$directory"
 done
+umount /tools
 for directory in proc sys dev run; do mount --move "/$directory" "/new/$directory"; done
 echo "initramfs: mounted $digest"
 exec switch_root /new /sbin/init

@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inject } from "vitest";
+import { machineProblem } from "../../../scripts/vm-machine.mjs";
 import { needsThat } from "../../support/needs.ts";
 import { copyDisk, makeDisk } from "./disk.ts";
 import type { DiskFormat } from "./disk.ts";
@@ -14,7 +15,7 @@ import { bootFirmware } from "./firmware.ts";
 import type { Machine } from "./machine.ts";
 import { restore, saveAgain } from "./saved-state.ts";
 import type { Disk, SavedState } from "./saved-state.ts";
-import { isSetUp, VM_CACHE } from "./setup.ts";
+import { VM_CACHE } from "./setup.ts";
 import type { StateName } from "./states.ts";
 
 /** A machine that was saved with its disks: what many tests begin with. */
@@ -143,11 +144,12 @@ export class Bench {
   }
 }
 
+const problem = machineProblem();
 const conditional = needsThat(
   inject("savedStates") === undefined
-    ? "needs a machine set up for VM tests: run `npm run setup:vm` (Debian 12, root)"
+    ? `virtual machines: ${problem ?? "run `npm run setup:vm` first"}`
     : undefined,
-  isSetUp() || process.getuid?.() === 0,
+  problem === undefined,
 );
 
 /** A describe block that is skipped, with the reason, where machines cannot run. */

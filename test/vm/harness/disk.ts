@@ -41,8 +41,8 @@ export interface BootDisk {
 }
 
 const MIB = 1024 * 1024;
-/** MiB: room for two unified kernel images with Node in their initramfs. */
-const ESP_SIZE = 160;
+/** MiB. */
+const ESP_SIZE = 64;
 
 export function makeBootDisk(path: string, disk: BootDisk): void {
   const work = mkdtempSync(join(tmpdir(), "composefs-disk-"));

@@ -57,7 +57,7 @@ export async function savedState(name: string, initramfs: string): Promise<Saved
     utimesSync(state, new Date(), new Date());
     return state;
   }
-  forgetStates(name);
+  forgetOld(`state-${name}-`);
   const work = mkdtempSync(join(VM_CACHE, "making-state-"));
   try {
     const machine = new Machine({
@@ -83,11 +83,11 @@ export async function savedState(name: string, initramfs: string): Promise<Saved
   return state;
 }
 
-/** Removes the states of this name that no run has used for an hour: each is some 300 MB. */
-function forgetStates(name: string): void {
+/** Removes what the cache has under such names and no run has used for an hour: each is some 300 MB. */
+export function forgetOld(prefix: string): void {
   for (const entry of readdirSync(VM_CACHE)) {
     const path = join(VM_CACHE, entry);
-    if (entry.startsWith(`state-${name}-`) && statSync(path).mtimeMs < Date.now() - 3600 * 1000) {
+    if (entry.startsWith(prefix) && statSync(path).mtimeMs < Date.now() - 3600 * 1000) {
       rmSync(path, { recursive: true });
     }
   }

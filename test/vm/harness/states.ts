@@ -4,7 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CHECKOUT } from "../../support/shared.ts";
 import { GUEST_SOURCES, Initramfs } from "./initramfs.ts";
-import { savedState } from "./saved-state.ts";
+import type { GuestTree } from "./initramfs.ts";
+import { forgetOld, savedState } from "./saved-state.ts";
 import type { SavedState } from "./saved-state.ts";
 import { findTool, VM_CACHE } from "./setup.ts";
 
@@ -16,6 +17,8 @@ export async function prepareStates(): Promise<Record<StateName, SavedState>> {
   if (!existsSync(join(CHECKOUT, "dist/cli/main.js"))) {
     throw new Error("What is tested is not built: run `npm run build` first");
   }
+  // What an interrupted run left.
+  forgetOld("making-");
   const work = mkdtempSync(join(VM_CACHE, "making-archives-"));
   try {
     const archive = (name: StateName): string => join(work, name);
@@ -41,23 +44,37 @@ function bareInitramfs(): Initramfs {
   return initramfs;
 }
 
-/** Adds Node and this package as it is installed: `bin`, `dist`, `native` and what it depends on. */
+/** Adds Node and this package as it is installed, with the libraries that they ask for. */
 export function addPackage(initramfs: Initramfs): void {
-  initramfs.copyProgram(process.execPath, "usr/bin/node");
+  addLibraries(initramfs);
+  addPrograms(initramfs);
   initramfs.link("../../bin/busybox", "usr/bin/env");
-  const packageJson = JSON.parse(readFileSync(join(CHECKOUT, "package.json"), "utf8")) as {
-    readonly bin: Record<string, string>;
-    readonly dependencies: Record<string, string>;
-  };
-  for (const part of ["package.json", "bin", "dist", "native"]) {
-    initramfs.copy(join(CHECKOUT, part), `opt/composefs/${part}`);
-  }
-  // koffi's compiled part is a package of its own for each architecture.
-  for (const name of [...Object.keys(packageJson.dependencies), "@koromix/koffi-linux-x64"]) {
-    const path = `node_modules/${name}`;
-    initramfs.copy(join(CHECKOUT, path), `opt/composefs/${path}`);
-  }
-  for (const [name, path] of Object.entries(packageJson.bin)) {
+  for (const [name, path] of Object.entries(packageJson().bin)) {
     initramfs.link(`../../opt/composefs/${path}`, `usr/bin/${name}`);
   }
+}
+
+/** The shared libraries of Node and of koffi. */
+export function addLibraries(tree: GuestTree): void {
+  tree.copyLibraries(process.execPath);
+}
+
+/** Node, and `bin`, `dist`, `native` and what this package depends on, in `opt/composefs`. */
+export function addPrograms(tree: GuestTree): void {
+  tree.copy(process.execPath, "usr/bin/node");
+  for (const part of ["package.json", "bin", "dist", "native"]) {
+    tree.copy(join(CHECKOUT, part), `opt/composefs/${part}`);
+  }
+  // koffi's compiled part is a package of its own for each architecture.
+  for (const name of [...Object.keys(packageJson().dependencies), "@koromix/koffi-linux-x64"]) {
+    const path = `node_modules/${name}`;
+    tree.copy(join(CHECKOUT, path), `opt/composefs/${path}`);
+  }
+}
+
+function packageJson(): {
+  readonly bin: Readonly<Record<string, string>>;
+  readonly dependencies: Readonly<Record<string, string>>;
+} {
+  return JSON.parse(readFileSync(join(CHECKOUT, "package.json"), "utf8"));
 }
