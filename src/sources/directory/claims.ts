@@ -21,7 +21,9 @@ export class DigestClaims {
   /** The number of digests, then the slots: 0, or the number of a digest counted from 1. */
   readonly #slots: Int32Array;
   readonly #digests: Int32Array;
-  readonly #words = new Int32Array(DIGEST_WORDS);
+  /** The digest that is asked for, as bytes and as words. */
+  readonly #bytes = Buffer.allocUnsafeSlow(4 * DIGEST_WORDS);
+  readonly #words = new Int32Array(this.#bytes.buffer);
 
   constructor(memory?: SharedArrayBuffer) {
     const slotBytes = (1 + SLOTS) * 4;
@@ -33,9 +35,7 @@ export class DigestClaims {
   /** Whether this is the first time that any thread claims `digest` (sha256). */
   claim(digest: FsVerityDigest): boolean {
     const words = this.#words;
-    for (let i = 0; i < DIGEST_WORDS; i++) {
-      words[i] = Number.parseInt(digest.slice(8 * i, 8 * i + 8), 16);
-    }
+    this.#bytes.write(digest, "hex");
     let mine = 0;
     for (let slot = (words[0]! >>> 0) % SLOTS; ; slot = (slot + 1) % SLOTS) {
       let found = Atomics.load(this.#slots, 1 + slot);
