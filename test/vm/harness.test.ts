@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { expect } from "vitest";
 import { vmTest } from "./harness/mod.ts";
 
@@ -39,6 +40,13 @@ vmTest("a machine ends with its power and says so", async (bench) => {
   await expect(waiting).rejects.toThrow(/cannot run "sleep 60": it has ended \(SIGKILL\)/);
 });
 
+vmTest("a machine that cannot start says why", async (bench) => {
+  const missing = join(bench.directory, "no-such-disk");
+  await expect(
+    bench.boot({ tier: "saved-state", state: "bare", disks: [missing] }),
+  ).rejects.toThrow(/cannot be restored: it has ended \(1\)[^]*no-such-disk/);
+});
+
 vmTest("a command that takes too long fails with the end of the console", async (bench) => {
   const machine = await bench.boot({ tier: "saved-state", state: "bare" });
   await machine.output("echo 'from the guest' >/dev/console");
@@ -49,8 +57,8 @@ vmTest("a command that takes too long fails with the end of the console", async 
 });
 
 vmTest("a machine does not outlive its limit", async (bench) => {
-  const machine = await bench.boot({ tier: "saved-state", state: "bare", limit: 1000 });
-  await expect(machine.run("sleep 60")).rejects.toThrow(/still running after 1 s/);
+  const machine = await bench.boot({ tier: "saved-state", state: "bare", limit: 3000 });
+  await expect(machine.run("sleep 60")).rejects.toThrow(/still running after 3 s/);
 });
 
 vmTest("this package runs in the machine", async (bench) => {

@@ -81,7 +81,9 @@ for (const format of ["ext4", "btrfs"] as const) {
       if (change !== "") await machine.output(change);
       await machine.output("dmesg -c >/dev/null");
       const reader = await machine.run(read);
-      const kernel = await machine.output("dmesg | sed 's/^[^]]*] //' | head -n 1");
+      const kernel = await machine.output(
+        "dmesg | sed 's/^[^]]*] //' | grep -m 1 -E 'overlayfs|fs-verity' || :",
+      );
       const own = ours === undefined ? undefined : await machine.run(ours);
       const made = {
         format,

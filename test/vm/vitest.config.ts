@@ -9,6 +9,6 @@ export default defineConfig({
     maxWorkers: 2,
     // Every wait in a machine has a shorter limit of its own, which says more.
     testTimeout: 240_000,
-    hookTimeout: 240_000,
+    hookTimeout: 400_000,
   },
 });

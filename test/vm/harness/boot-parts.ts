@@ -97,12 +97,12 @@ async function makeRoot(state: SavedState, work: string): Promise<void> {
     state,
     disks: [source, root],
     log: join(VM_CACHE, "logs", "making-boot-parts.log"),
-    limit: 240_000,
+    limit: 300_000,
   });
   try {
     await mountDisks(machine);
     await machine.output("mkcomposefs --digest-store=/b/objects /a /b/image.cfs", {
-      timeout: 200_000,
+      timeout: 240_000,
     });
     await machine.output("fsverity enable /b/image.cfs && fsverity enable /b/tools");
     const digest = await machine.output("composefs digest /b/image.cfs | cut -d' ' -f1");

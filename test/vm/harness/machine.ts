@@ -32,7 +32,7 @@ const LAST_LINES = 30;
 
 export class Machine {
   readonly log: string;
-  readonly control: ControlChannel;
+  readonly #control: ControlChannel;
   readonly #child: ChildProcess;
   readonly #agent: Agent;
   readonly #limit: NodeJS.Timeout;
@@ -65,7 +65,7 @@ export class Machine {
     });
     const [, , , agent, control] = this.#child.stdio;
     this.#agent = new Agent(agent as Duplex);
-    this.control = new ControlChannel(control as Duplex);
+    this.#control = new ControlChannel(control as Duplex);
     for (const stream of [this.#child.stdout, this.#child.stderr] as Readable[]) {
       stream.on("data", (data: Buffer) => this.#takeConsole(data));
     }
@@ -131,6 +131,16 @@ export class Machine {
   /** What the console has shown so far, without carriage returns, colours and the like. */
   get console(): string {
     return this.#console;
+  }
+
+  /** Saves the machine's devices to a file, and stops the machine; its memory is a file already. */
+  save(path: string): Promise<void> {
+    return this.#within(60_000, "be saved", this.#control.save(path));
+  }
+
+  /** Loads what {@link save} saved into a machine that waits for it, and starts it. */
+  restore(path: string): Promise<void> {
+    return this.#within(60_000, "be restored", this.#control.restore(path));
   }
 
   /** Takes the power: what the guest has not written to its disks is lost. No error when it is off already. */

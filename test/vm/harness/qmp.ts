@@ -25,8 +25,8 @@ export class ControlChannel {
     stream.on("error", () => stream.destroy());
   }
 
-  /** Runs one command and returns its answer. Throws what QEMU says when it fails. */
-  async execute(command: string, args: object = {}): Promise<Record<string, unknown>> {
+  /** Runs one command and returns its answer. Throws what QEMU says when it fails; waits for ever once it ended. */
+  async #execute(command: string, args: object = {}): Promise<Record<string, unknown>> {
     const answer = await new Promise<Answer>((resolve) => {
       this.#waiting.push(resolve);
       this.#stream.write(`${JSON.stringify({ execute: command, arguments: args })}\n`);
@@ -35,34 +35,34 @@ export class ControlChannel {
     throw new Error(`QEMU refused ${command}: ${answer.error?.desc}`);
   }
 
-  /** Saves the machine's devices to a file, and stops the machine; its memory is a file already. */
+  /** See `Machine.save`. */
   async save(path: string): Promise<void> {
     await this.#leaveMemoryAlone();
-    await this.execute("migrate", { uri: `file:${path}` });
+    await this.#execute("migrate", { uri: `file:${path}` });
     for (;;) {
-      const { status } = await this.execute("query-migrate");
+      const { status } = await this.#execute("query-migrate");
       if (status === "completed") return;
       if (status === "failed" || status === "cancelled") throw new Error(`saving ${status}`);
       await sleep(5);
     }
   }
 
-  /** Loads what {@link save} saved into a machine that waits for it, and starts it. */
+  /** See `Machine.restore`. */
   async restore(path: string): Promise<void> {
     await this.#leaveMemoryAlone();
-    await this.execute("migrate-incoming", { uri: `file:${path}` });
+    await this.#execute("migrate-incoming", { uri: `file:${path}` });
     // What reaches the serial ports before they have been loaded is lost.
-    while ((await this.execute("query-status"))["status"] !== "running") await sleep(2);
+    while ((await this.#execute("query-status"))["status"] !== "running") await sleep(2);
   }
 
   async #leaveMemoryAlone(): Promise<void> {
     // Once for a channel, and a machine may be both restored and saved.
-    await (this.#negotiated ??= this.execute("qmp_capabilities"));
+    await (this.#negotiated ??= this.#execute("qmp_capabilities"));
     const capabilities = [
       { capability: "x-ignore-shared", state: true },
       { capability: "events", state: false },
     ];
-    await this.execute("migrate-set-capabilities", { capabilities });
+    await this.#execute("migrate-set-capabilities", { capabilities });
   }
 
   #take(text: string): void {

@@ -71,7 +71,7 @@ export async function savedState(name: string, initramfs: string): Promise<Saved
     });
     try {
       await machine.ready();
-      await machine.control.save(join(work, "devices"));
+      await machine.save(join(work, "devices"));
     } finally {
       await machine.powerCut();
     }
@@ -112,7 +112,7 @@ export async function saveAgain(
   const machine = await start(request, memory, "on");
   try {
     await prepare(machine);
-    await machine.control.save(join(target, "devices"));
+    await machine.save(join(target, "devices"));
   } finally {
     await machine.powerCut();
   }
@@ -129,8 +129,13 @@ async function start(
     args: [...hardware(memory, share, request.disks ?? []), "-incoming", "defer"],
     limit: request.limit ?? 120_000,
   });
-  await machine.control.restore(join(request.state, "devices"));
-  return machine;
+  try {
+    await machine.restore(join(request.state, "devices"));
+    return machine;
+  } catch (error) {
+    await machine.powerCut();
+    throw error;
+  }
 }
 
 /** The hardware, the same for saving and restoring. */
