@@ -74,7 +74,12 @@ export class ObjectStore {
         throw failed(trimmed, "it is a symlink", "name the directory that it points to");
       }
       const dirfd = openat(AT_FDCWD, trimmed, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-      return new ObjectStore(trimmed, dirfd, made, groupObjects);
+      try {
+        return new ObjectStore(trimmed, dirfd, made, groupObjects);
+      } catch (error) {
+        close(dirfd);
+        throw error;
+      }
     } catch (error) {
       removeDirectories(made);
       throw error instanceof SyscallError ? failedCall(trimmed, error) : error;
