@@ -52,14 +52,16 @@ function outcome(image: Uint8Array, thorough: boolean): "answer" | "error" {
   }
   let found: "answer" | "error" = "answer";
   for (const run of work) {
-    const start = performance.now();
+    // Processor time: what else runs on the machine must not count.
+    const start = process.cpuUsage();
     try {
       run();
     } catch (error) {
       if ((error as Error).name !== "ImageError") throw error;
       found = "error";
     }
-    const elapsed = performance.now() - start;
+    const { user, system } = process.cpuUsage(start);
+    const elapsed = (user + system) / 1000;
     if (elapsed > TIME_LIMIT_MS) throw new Error(`took ${elapsed} ms`);
   }
   return found;
