@@ -24,6 +24,12 @@ export type ErrorCode =
   | "invalid-layer" //           an OCI layer that cannot be merged, and why
   | "layer-limit" //             an OCI layer with more files than the caller allows
   | "incomplete-rootfs" //       a tree without the directories that a canonical form needs
+  | "invalid-reference" //       the name of an OCI image that cannot be parsed
+  | "invalid-manifest" //        an OCI manifest, index or config that cannot be used
+  | "no-matching-platform" //    an OCI index without an image for the platform
+  | "corrupt-chunked" //         the table of contents of a zstd:chunked layer that contradicts itself
+  | "invalid-signature" //       a signature that cannot be parsed, does not match, or comes from nobody trusted
+  | "invalid-policy" //          SELinux file contexts that cannot be read
   // floor
   | "syscall-failed" //          see SyscallError: call, path, errno
   | "unsupported-platform" //    not Linux, or an architecture without a system call table
@@ -32,7 +38,23 @@ export type ErrorCode =
   | "verity-missing" //          a digest was asked for and the image has no fs-verity
   | "verity-mismatch" //         a digest was asked for and the image has another one
   | "mount-failed" //            the kernel refused
+  // store
+  | "repository-missing" //      no repository where one was expected
+  | "repository-invalid" //      a repository whose metadata cannot be used
+  | "repository-conflict" //     a repository is there already, and is another one than was asked for
+  | "repository-busy" //         another process holds the lock
+  | "not-in-repository" //       no such image, stream, object or ref
+  | "object-missing" //          an object that something refers to is not in the repository
+  | "object-corrupt" //          an object whose content does not have the digest of its name
   // sources
+  | "content-mismatch" //        a blob, manifest or layer that has not the size or digest that was promised
+  | "corrupt-archive" //         an image archive or layout that contradicts itself
+  | "unsupported-media-type" //  a layer or manifest of a type that nobody here can read
+  | "invalid-config" //          a configuration file (registries.conf, auth.json, storage.conf) that cannot be read
+  | "registry-denied" //         the registry wants other credentials
+  | "registry-not-found" //      the registry does not have it
+  | "registry-failed" //         the registry answered something else than what the protocol says
+  | "network-failed" //          no connection, or none that lasted, or no answer in time
   | "source-changed" //          a file changed or vanished while it was read
   | "source-unreadable" //       a file or directory that cannot be read
   | "store-failed" //            the object store cannot take an object
