@@ -18,3 +18,4 @@ export * from "./user-namespace.ts";
 export * from "./verity.ts";
 export * from "./xattr.ts";
 export * from "./block-hash.ts";
+export * from "./zstd.ts";

@@ -1,27 +1,16 @@
-/** zstd for tests, without a dependency: the `zstd` command, and a decoder of uncompressed frames. */
+/** zstd for tests: the system's library, and a decoder of frames that are not compressed. */
 
-import { spawnSync } from "node:child_process";
-import type { Compression, Decompression } from "#src/core/mod.ts";
+import type { Decompression } from "#src/core/mod.ts";
+import { loadZstd } from "#src/floor/mod.ts";
+import type { Zstd } from "#src/floor/mod.ts";
 
-/** Version of the `zstd` command, as `1.5.4`; `undefined` where there is none. */
-export const zstdVersion: string | undefined = /v(\d+\.\d+\.\d+)/.exec(
-  String(spawnSync("zstd", ["--version"]).stdout),
-)?.[1];
-
-/** Why the `zstd` command cannot be used; `undefined` when it can. */
-export const zstdMissing: string | undefined =
-  zstdVersion === undefined ? "needs the zstd command (Debian package zstd)" : undefined;
-
-/** The `zstd` command. */
-export const zstdCommand: Compression & Decompression = {
-  compressFrame: (pieces) => zstd(["-3", "--no-check", "--single-thread", "-c"], pieces),
-  decompress: (compressed) => [zstd(["-d", "-c"], compressed)],
-};
-
-function zstd(args: readonly string[], input: Iterable<Uint8Array>): Uint8Array {
-  const done = spawnSync("zstd", args, { input: Buffer.concat([...input]), maxBuffer: 2 ** 30 });
-  if (done.status !== 0) throw new Error(`zstd: ${done.stderr.toString()}`);
-  return Uint8Array.from(done.stdout);
+/** libzstd, by way of the system's library; `undefined` where there is none. */
+export async function findLibzstd(): Promise<Zstd | undefined> {
+  try {
+    return await loadZstd("libzstd");
+  } catch {
+    return undefined;
+  }
 }
 
 /** Decodes frames of raw and run-length blocks (RFC 8878, section 3.1.1), in pieces of 100 bytes. */

@@ -29,7 +29,7 @@ export interface SplitStreamWriterOptions {
   /** See {@link CONTENT_TYPE}. */
   readonly contentType: bigint;
   /** Without one the frames are stored without compression, but for runs of one byte. */
-  readonly compression?: Compression;
+  readonly compression?: Compression | undefined;
 }
 
 /** The place of an object in a stream, whose digest may still be on its way. */
