@@ -59,7 +59,7 @@ export class EntryReader {
   readonly #config: ThreadConfig;
   readonly #cancelled: Int32Array;
   readonly #objects: ObjectWriter | undefined;
-  readonly #records = new RecordWriter();
+  readonly #records: RecordWriter;
   readonly #batch: FsVerityBatch;
   readonly #hasher: FsVerityHasher;
   readonly #before = new FileStat();
@@ -75,7 +75,8 @@ export class EntryReader {
     this.#config = config;
     this.#cancelled = new Int32Array(config.cancelled);
     this.#objects = config.store === undefined ? undefined : new ObjectWriter(config.store);
-    const hash = blockHash("sha256");
+    const hash = blockHash(config.algorithm);
+    this.#records = new RecordWriter(config.algorithm);
     this.#batch = new FsVerityBatch(hash);
     this.#hasher = new FsVerityHasher(hash);
   }

@@ -6,10 +6,10 @@
  */
 
 import type { ByteString } from "../../core/bytes/byte-string.ts";
-import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import { kindOfMode } from "../../core/tree/node.ts";
 import type { FileContent, Leaf, LeafBase, Stat, Timestamp, Xattrs } from "../../core/tree/node.ts";
-import { objectPath } from "../../core/fsverity/digest.ts";
+import { DIGEST_SIZE, objectPath } from "../../core/fsverity/digest.ts";
+import type { FsVerityAlgorithm, FsVerityDigest } from "../../core/fsverity/digest.ts";
 import type { FileStat } from "../../floor/mod.ts";
 
 /** What follows the fixed part. */
@@ -40,9 +40,6 @@ const OFFSET = {
   end: 64,
 } as const;
 
-/** Lower-case digits of a sha256 digest. */
-const DIGEST_LENGTH = 64;
-
 const NO_XATTRS: Xattrs = new Map();
 const EPOCH: Timestamp = { sec: 0n, nsec: 0 };
 
@@ -54,6 +51,12 @@ export class RecordWriter {
   #bytes = Buffer.allocUnsafeSlow(16384);
   #view = new DataView(this.#bytes.buffer);
   #end = 0;
+  /** Digits of a digest. */
+  readonly #digestLength: number;
+
+  constructor(algorithm: FsVerityAlgorithm) {
+    this.#digestLength = 2 * DIGEST_SIZE[algorithm];
+  }
 
   /**
    * Appends a record and returns where it starts. The payload of a file with a digest is filled in by
@@ -66,7 +69,7 @@ export class RecordWriter {
     xattrs: readonly NamedXattr[],
   ): number {
     const start = this.#end;
-    const length = kind === PAYLOAD.digest ? DIGEST_LENGTH : payload.length;
+    const length = kind === PAYLOAD.digest ? this.#digestLength : payload.length;
     let total = OFFSET.end + length;
     for (const [name, value] of xattrs) total += 6 + name.length + value.length;
     this.#reserve(total);

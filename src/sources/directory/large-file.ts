@@ -3,6 +3,7 @@
  * objects are there already, only when it has turned out to be new.
  */
 
+import type { BlockHash } from "../../core/fsverity/block-hash.ts";
 import { DIGEST_SIZE, objectPath } from "../../core/fsverity/digest.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import { digestOfUnits, rangeUnit } from "../../core/fsverity/range.ts";
@@ -36,7 +37,7 @@ export class LargeFileReader {
   readonly #lanes: number;
   readonly #onBytes: (bytes: number) => void;
   readonly #objects: ObjectWriter | undefined;
-  readonly #hash = blockHash("sha256");
+  readonly #hash: BlockHash;
 
   constructor(
     pool: TaskPool,
@@ -49,6 +50,7 @@ export class LargeFileReader {
   ) {
     this.#pool = pool;
     this.#config = config;
+    this.#hash = blockHash(config.algorithm);
     this.#useEpoch = options.useEpoch;
     this.#lanes = options.lanes;
     this.#onBytes = options.onBytes;
@@ -120,8 +122,9 @@ export class LargeFileReader {
 
   /** Returns when no thread uses the descriptors any more, also if one of them has failed. */
   async #readRanges(fd: Fd, size: number, to: Fd | undefined): Promise<FsVerityDigest> {
-    const hashes = new Uint8Array(Math.ceil(size / rangeUnit(this.#hash)) * DIGEST_SIZE.sha256);
-    const hashesInRange = (RANGE_SIZE / rangeUnit(this.#hash)) * DIGEST_SIZE.sha256;
+    const hashSize = DIGEST_SIZE[this.#config.algorithm];
+    const hashes = new Uint8Array(Math.ceil(size / rangeUnit(this.#hash)) * hashSize);
+    const hashesInRange = (RANGE_SIZE / rangeUnit(this.#hash)) * hashSize;
     let next = 0;
     let failed = false;
     const readNext = async (): Promise<void> => {

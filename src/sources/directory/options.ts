@@ -1,10 +1,13 @@
 /** What can be asked of a scan, and what it answers. */
 
 import type { ByteString } from "../../core/bytes/byte-string.ts";
+import type { FsVerityAlgorithm } from "../../core/fsverity/digest.ts";
 import type { Directory } from "../../core/tree/node.ts";
 
 /** Options of {@link scanDirectory}. Everything is off unless told. */
 export interface ScanOptions {
+  /** What the digests of files are made with; sha256 unless told. */
+  readonly algorithm?: FsVerityAlgorithm | undefined;
   /** All times become 1970-01-01. */
   readonly useEpoch?: boolean | undefined;
   /** Leaves out character and block devices, whiteouts among them. */

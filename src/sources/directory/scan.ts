@@ -96,6 +96,7 @@ class Scan {
         ? undefined
         : ObjectStore.open(options.digestStore, this.#limits.groupObjects);
     const config: ThreadConfig = {
+      algorithm: options.algorithm ?? "sha256",
       xattrs,
       skipDevices: options.skipDevices ?? false,
       cancelled: this.#cancelled,

@@ -23,7 +23,7 @@ export class TaskRunner {
         this.#reader ??= new EntryReader(this.#config);
         return this.#reader.read(task, budget);
       case "range":
-        this.#rangeReader ??= new RangeReader(this.#config.cancelled);
+        this.#rangeReader ??= new RangeReader(this.#config);
         return this.#rangeReader.read(task);
       case "publish":
         this.#publisher ??= new ObjectPublisher(this.#config.store!.dirfd);

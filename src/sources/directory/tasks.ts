@@ -2,12 +2,13 @@
  * What the threads of a scan say to each other. Descriptors are numbers that all threads share.
  */
 
-import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
+import type { FsVerityAlgorithm, FsVerityDigest } from "../../core/fsverity/digest.ts";
 import type { Fd } from "../../floor/mod.ts";
 import type { XattrChoice } from "./read-xattrs.ts";
 
 /** What every thread of a scan needs to know. */
 export interface ThreadConfig {
+  readonly algorithm: FsVerityAlgorithm;
   readonly xattrs: XattrChoice;
   readonly skipDevices: boolean;
   /** Not 0: stop at the next entry. */
@@ -50,7 +51,7 @@ export interface RangeTask {
   readonly fd: Fd;
   /** What is read is written here, too, at the same place. */
   readonly to: Fd | undefined;
-  /** A multiple of the unit of sha256, see `rangeUnit`. */
+  /** A multiple of the unit of the algorithm, see `rangeUnit`. */
   readonly offset: number;
   readonly length: number;
 }

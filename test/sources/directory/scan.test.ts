@@ -235,7 +235,9 @@ describe("scanDirectory: content", () => {
       (1 << 23) + 128 * block + 17,
     ];
     for (const size of sizes) writeFileSync(join(dir, `${size}`), noise(size, size));
-    for (const options of [{}, { digestStore: byteString(join(tempDir(), "store")) }]) {
+    const digestStore = byteString(join(tempDir(), "store"));
+    const all: ScanOptions[] = [{}, { digestStore }, { algorithm: "sha512" }];
+    for (const options of all) {
       const root = await scan(dir, options);
       for (const size of sizes) {
         const node = nodeAt(root, `/${size}`);
@@ -243,7 +245,7 @@ describe("scanDirectory: content", () => {
         if (size <= 64) {
           expect(node.content).toEqual({ kind: "inline", data: new Uint8Array(noise(size, size)) });
         } else {
-          const digest = digestOfFile(join(dir, `${size}`));
+          const digest = digestOfFile(join(dir, `${size}`), options.algorithm);
           const path = `${digest.slice(0, 2)}/${digest.slice(2)}`;
           expect(node.content).toEqual({ kind: "external", size, path, digest });
         }

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { afterAll } from "vitest";
 import { computeFsVerityDigest, formatDump, walkTree } from "#src/core/mod.ts";
-import type { ByteString, Directory, Node } from "#src/core/mod.ts";
+import type { ByteString, Directory, FsVerityAlgorithm, Node } from "#src/core/mod.ts";
 import {
   AT_FDCWD,
   DT,
@@ -78,8 +78,8 @@ export function dumpOf(root: Directory): string {
 }
 
 /** The fs-verity digest of a file's content. */
-export function digestOfFile(path: string): string {
-  return computeFsVerityDigest(readFileSync(nodePath(path)), blockHash("sha256"));
+export function digestOfFile(path: string, algorithm: FsVerityAlgorithm = "sha256"): string {
+  return computeFsVerityDigest(readFileSync(nodePath(path)), blockHash(algorithm));
 }
 
 /** Makes directories in each other, deeper than any path may be long. */
