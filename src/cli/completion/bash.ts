@@ -64,7 +64,10 @@ function dispatch(program: ProgramSpec, commands: readonly CommandSpec[]): strin
   const operands = [{ name: "COMMAND", kind: { choices: names } }];
   return [
     "  local i=1",
-    "  while ((i < COMP_CWORD)) && [[ ${COMP_WORDS[i]} == -* ]]; do ((++i)); done",
+    "  while ((i < COMP_CWORD)) && [[ ${COMP_WORDS[i]} == -* ]]; do",
+    ...skipValue(program),
+    "    ((++i))",
+    "  done",
     "  if ((i >= COMP_CWORD)); then",
     `    ${reply(1, { ...program, operands })}`,
     "    return",
@@ -73,6 +76,18 @@ function dispatch(program: ProgramSpec, commands: readonly CommandSpec[]): strin
     ...commands.map((command) => `    ${command.name}) ${reply("$((i + 1))", command)} ;;`),
     "  esac",
   ].join("\n");
+}
+
+/** Lines that go on to the value where an option of the program takes one: bash cuts `--name=value` in three. */
+function skipValue(program: ProgramSpec): string[] {
+  const names = program.options.filter((option) => option.value !== undefined).flatMap(spellings);
+  if (names.length === 0) return [];
+  return [
+    `    if [[ ' ${names.join(" ")} ' == *" \${COMP_WORDS[i]} "* ]]; then`,
+    "      [[ ${COMP_WORDS[i+1]} == = ]] && ((++i))",
+    "      ((++i))",
+    "    fi",
+  ];
 }
 
 function reply(first: number | string, command: CommandSpec): string {
