@@ -6,9 +6,8 @@
  */
 
 import { ComposefsError } from "../errors.ts";
-import { shown } from "./json.ts";
+import { parseJsonDocument, shown } from "./json.ts";
 import type { JsonValue } from "./json.ts";
-import { parseJsonDocument } from "./json.ts";
 import { MEDIA_TYPE, isIndexMediaType, isManifestMediaType } from "./media-type.ts";
 
 const DOCKER_SCHEMA_1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+/;

@@ -5,8 +5,8 @@
  */
 
 import { readOciDigest } from "./descriptor.ts";
-import type { JsonValue } from "./json.ts";
 import { parseJsonDocument } from "./json.ts";
+import type { JsonValue } from "./json.ts";
 import type { OciDigest } from "./oci-digest.ts";
 import { readPlatform } from "./platform.ts";
 import type { Platform } from "./platform.ts";

@@ -173,7 +173,7 @@ describe("parseManifest", () => {
     ["a list", () => [], "it is not an object"],
     ["null", () => null, "it is not an object"],
   ])("refuses %s", (_, change, reason) => {
-    const message = broken(change as never);
+    const message = broken(change);
     expect(message).toMatch(/^invalid-manifest: Cannot read OCI manifest: /);
     expect(message).toContain(reason);
   });
@@ -367,11 +367,13 @@ describe("hostile documents", () => {
   ];
   const parsers = [parseManifest, parseIndex, parseImageConfig] as const;
   const answers = (bytes: Uint8Array): void => {
-    for (const parse of parsers) codeOf(() => parse(bytes));
+    // What is no error of ours comes out of `codeOf` as it is.
+    for (const parse of parsers) expect(codeOf(() => parse(bytes))).toBeTypeOf("string");
   };
 
   test("every cut and every flipped bit has an answer", () => {
     for (const sample of samples) {
+      expect(() => answers(sample)).not.toThrow();
       for (let length = 0; length < sample.length; length++) answers(sample.subarray(0, length));
       for (let bit = 0; bit < 8 * sample.length; bit++) {
         const bytes = Buffer.from(sample);
@@ -384,7 +386,7 @@ describe("hostile documents", () => {
   test("every JSON has an answer, in every place", () => {
     fc.assert(
       fc.property(fc.json(), fc.nat(), (json, which) => {
-        answers(Buffer.from(json));
+        expect(() => answers(Buffer.from(json))).not.toThrow();
         const sample = JSON.parse(samples[which % samples.length]!.toString());
         const places = placesOf(sample);
         const { parent, key } = places[which % places.length]!;
