@@ -9,7 +9,7 @@ import { decodeUtf8 } from "../bytes/utf8.ts";
 import { ComposefsError } from "../errors.ts";
 
 /** No document is larger: registries refuse manifests over 4 MiB, layouts may list many images. */
-export const OCI_DOCUMENT_SIZE_MAX = 1 << 24;
+const OCI_DOCUMENT_SIZE_MAX = 1 << 24;
 /** Most characters of a text that has no limit of its own: an `Env` or `Cmd` of some length. */
 const TEXT_LENGTH_MAX = 1 << 20;
 /** Characters of a wrong value that a message shows. */
