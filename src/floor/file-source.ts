@@ -42,6 +42,13 @@ export function openFileSource(path: BytePath): FileSource {
   }
 }
 
+/**
+ * A regular file that is open already; `subject` names it in errors. The source owns the descriptor.
+ */
+export function fileSourceOf(fd: Fd, subject: string): FileSource {
+  return new CachedFile(fd, fstat(fd).size, subject);
+}
+
 class CachedFile implements FileSource {
   readonly fd: Fd;
   readonly size: number;

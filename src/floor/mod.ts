@@ -8,6 +8,7 @@ export * from "./errors.ts";
 export * from "./file-source.ts";
 export * from "./file-stat.ts";
 export * from "./file.ts";
+export * from "./lock.ts";
 export * from "./loop.ts";
 export * from "./mount-log.ts";
 export * from "./mount.ts";
