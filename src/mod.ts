@@ -7,3 +7,4 @@
 export * from "./core/mod.ts";
 export * from "./mount/mod.ts";
 export * from "./sources/mod.ts";
+export * from "./store/mod.ts";

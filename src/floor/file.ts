@@ -37,10 +37,12 @@ export const {
 } = fsConstants;
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EACCESS = 0x200;
 const AT_REMOVEDIR = 0x200;
 const AT_SYMLINK_FOLLOW = 0x400;
 const AT_EMPTY_PATH = 0x1000;
 const RENAME_NOREPLACE = 1;
+const W_OK = 2;
 
 const EINTR = ERRNO["EINTR"]!;
 const ENOENT = ERRNO["ENOENT"]!;
@@ -64,6 +66,8 @@ const libc = {
   linkat: bindLibc(
     "int linkat(int olddir, const void *old, int newdir, const void *new, int flags)",
   ),
+  symlinkat: bindLibc("int symlinkat(const void *target, int dirfd, const void *path)"),
+  faccessat: bindLibc("int faccessat(int dirfd, const void *path, int mode, int flags)"),
   fsync: bindLibc("int fsync(int fd)"),
   syncfs: bindLibc("int syncfs(int fd)"),
   fchmod: bindLibc("int fchmod(int fd, uint32_t mode)"),
@@ -178,6 +182,20 @@ export function readlinkat(dirfd: Fd, path: BytePath): BytePath {
   const length: number = libc.readlinkat(dirfd, name, linkBuffer, linkBuffer.length);
   if (length < 0) throw new SyscallError("readlink", lastErrno(), displayPath(path));
   return linkBuffer.toString("latin1", 0, length);
+}
+
+/** Makes a symlink at `path`; `target` is stored as it is. EEXIST if the name is taken. */
+export function symlinkat(target: BytePath, dirfd: Fd, path: BytePath): void {
+  const content = kernelPath("symlink", target);
+  check("symlink", libc.symlinkat(content, dirfd, kernelPath("symlink", path, 1)), path);
+}
+
+/**
+ * Throws unless this process may write: EACCES for what the permissions say, EROFS for a file system or
+ * mount that is read-only, root's too.
+ */
+export function assertWritable(dirfd: Fd, path: BytePath): void {
+  check("write to", libc.faccessat(dirfd, kernelPath("write to", path), W_OK, AT_EACCESS), path);
 }
 
 /** Makes a directory; `mode` is cut by the umask. */

@@ -12,6 +12,7 @@ import { isErrno } from "./errors.ts";
 import {
   O_CREAT,
   O_EXCL,
+  O_RDONLY,
   O_RDWR,
   O_TMPFILE,
   close,
@@ -20,6 +21,7 @@ import {
   linkat,
   openat,
   renameat,
+  symlinkat,
   unlinkat,
 } from "./file.ts";
 import type { Fd } from "./file.ts";
@@ -47,6 +49,51 @@ export function createTemporaryFile(dirfd: Fd, mode: number): TemporaryFile {
     } catch (error) {
       if (!isErrno(error, "EEXIST")) throw error;
     }
+  }
+}
+
+/**
+ * Gives a file that may have names elsewhere a temporary one in `dirfd`, so that it can be handled as if it
+ * had been made there; `undefined` where a second name is not possible: another file system, a file of
+ * somebody else. The descriptor is a new one.
+ */
+export function linkTemporaryFile(fd: Fd, dirfd: Fd): TemporaryFile | undefined {
+  for (;;) {
+    const name = temporaryName();
+    try {
+      linkFd(fd, dirfd, name);
+    } catch (error) {
+      if (isErrno(error, "EEXIST")) continue;
+      if (isErrno(error, "EXDEV", "EPERM", "EACCES", "EMLINK", "ENOENT")) return undefined;
+      throw error;
+    }
+    return { fd: openat(dirfd, name, O_RDONLY), name };
+  }
+}
+
+/** Whether a name is one that files and symlinks of this room have while they are made. */
+export function isTemporaryName(name: BytePath): boolean {
+  return /^\.tmp[0-9a-f]{12}$/.test(name);
+}
+
+/**
+ * Makes a symlink, or puts it over the file or symlink that is there, at once. The temporary name, if one
+ * is needed, is in `dirfd`.
+ */
+export function replaceSymlink(target: BytePath, dirfd: Fd, path: BytePath): void {
+  try {
+    symlinkat(target, dirfd, path);
+    return;
+  } catch (error) {
+    if (!isErrno(error, "EEXIST")) throw error;
+  }
+  const name = temporaryName();
+  symlinkat(target, dirfd, name);
+  try {
+    renameat(dirfd, name, dirfd, path);
+  } catch (error) {
+    unlinkat(dirfd, name);
+    throw error;
   }
 }
 

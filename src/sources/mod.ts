@@ -1,5 +1,3 @@
 /** Where trees come from. */
 
 export * from "./directory/mod.ts";
-export { decompressLayer, detectCompression } from "./decompress.ts";
-export type * from "./image-source.ts";

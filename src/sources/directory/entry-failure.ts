@@ -1,15 +1,16 @@
-/** From a failed system call to what the user hears: which of the four things went wrong, and why. */
+/** From a failed system call to what the user hears: which of the things went wrong, and why. */
 
 import type { ErrorCode } from "../../core/errors.ts";
 import { SyscallError, describeErrno } from "../../floor/mod.ts";
+import { ObjectFailure } from "../../store/objects/object-failure.ts";
 import type { EntryFailure } from "./tasks.ts";
 
-/** Thrown where an entry cannot be read or an object not be written; becomes an `EntryFailure`. */
+/** Thrown where an entry cannot be read; becomes an `EntryFailure`. */
 export class ReadFailure extends Error {
-  readonly code: EntryFailure["code"] & ErrorCode;
+  readonly code: ErrorCode & ("source-changed" | "source-unreadable" | "invalid-tree");
   readonly hint: string | undefined;
 
-  constructor(code: EntryFailure["code"], reason: string, hint?: string) {
+  constructor(code: ReadFailure["code"], reason: string, hint?: string) {
     super(reason);
     this.code = code;
     this.hint = hint;
@@ -42,39 +43,32 @@ export function readFailure(error: SyscallError): ReadFailure {
   return new ReadFailure("source-unreadable", reason, OPEN_FILES_HINT[errnoName]);
 }
 
-const STORE_HINT: Readonly<Record<string, string>> = {
-  ...OPEN_FILES_HINT,
-  ENOSPC: "make room on its file system",
-  EDQUOT: "make room on its file system",
-};
-
-/** What a system call on the store failed with. */
-export function storeFailure(error: SyscallError): ReadFailure {
-  const { errno, errnoName, syscall } = error;
-  return new ReadFailure(
-    "store-failed",
-    `${syscall}: ${describeErrno(errno)} (${errnoName})`,
-    STORE_HINT[errnoName],
-  );
-}
-
 /**
  * As data for another thread; `entry` is the one that was being read. Anything else than a failed call
  * is a bug of ours and thrown.
  */
 export function describeFailure(error: unknown, entry: number | undefined): EntryFailure {
+  // Objects are written some entries later than they are read, and the store is to blame anyway.
+  if (error instanceof ObjectFailure) return describeObjectFailure(error);
   const failure = error instanceof SyscallError ? readFailure(error) : error;
   if (!(failure instanceof ReadFailure)) throw failure;
-  // Objects are written some entries later than they are read, and the store is to blame anyway.
-  const guilty = failure.code === "store-failed" ? undefined : entry;
-  return { code: failure.code, reason: failure.message, hint: failure.hint, entry: guilty };
+  return { code: failure.code, reason: failure.message, hint: failure.hint, entry };
 }
 
-/** Runs system calls on the store, so that their failure is not taken for the source's. */
-export function onStore<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw error instanceof SyscallError ? storeFailure(error) : error;
+/** A failure of the store as data for another thread. */
+export function describeObjectFailure(failure: ObjectFailure): EntryFailure {
+  const { code, hint } = failure;
+  return { code, reason: failure.message, hint, entry: undefined };
+}
+
+/** What another thread has described, to be thrown here. */
+export function asFailure({ code, reason, hint }: EntryFailure): ReadFailure | ObjectFailure {
+  switch (code) {
+    case "source-changed":
+    case "source-unreadable":
+    case "invalid-tree":
+      return new ReadFailure(code, reason, hint);
+    default:
+      return new ObjectFailure(reason, { code, hint });
   }
 }

@@ -31,7 +31,7 @@ import type { Fd } from "../../floor/mod.ts";
 import { changed, describeFailure } from "./entry-failure.ts";
 import { PAYLOAD, RecordWriter } from "./entry-record.ts";
 import type { NamedXattr } from "./entry-record.ts";
-import { ObjectWriter } from "./object-writer.ts";
+import { ObjectWriter } from "../../store/objects/object-writer.ts";
 import { decodeType } from "./tasks.ts";
 import type { EntriesReply, EntriesTask, EntryFailure, ThreadConfig } from "./tasks.ts";
 import { readXattrs, readXattrsAt } from "./read-xattrs.ts";

@@ -10,14 +10,15 @@ import { digestOfUnits, rangeUnit } from "../../core/fsverity/range.ts";
 import type { RegularFile } from "../../core/tree/node.ts";
 import { blockHash, close, fstat } from "../../floor/mod.ts";
 import type { Fd, FileStat } from "../../floor/mod.ts";
-import { ReadFailure, changed } from "./entry-failure.ts";
+import { asFailure, changed } from "./entry-failure.ts";
 import { LARGE_FILE_SIZE } from "./entry-reader.ts";
 import { toStat } from "./entry-record.ts";
 import type { Inode } from "./entry-record.ts";
-import { ObjectWriter } from "./object-writer.ts";
+import { ObjectWriter } from "../../store/objects/object-writer.ts";
 import { readXattrs } from "./read-xattrs.ts";
 import type { TaskPool } from "./task-pool.ts";
-import type { StagedObject, ThreadConfig } from "./tasks.ts";
+import type { StagedObject } from "../../store/objects/staged-object.ts";
+import type { ThreadConfig } from "./tasks.ts";
 
 /** Bytes of a range: 3 ms of work. */
 const RANGE_SIZE = 1 << 23;
@@ -139,7 +140,7 @@ export class LargeFileReader {
         length,
       });
       if (failure !== undefined) {
-        throw new ReadFailure(failure.code, failure.reason, failure.hint);
+        throw asFailure(failure);
       }
       hashes.set(read, index * hashesInRange);
       this.#onBytes(length);

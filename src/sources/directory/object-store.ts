@@ -7,16 +7,15 @@
  * refer to them. A group is as large as the limit of open files allows.
  */
 
-import { displayText, sliceByteString } from "../../core/bytes/byte-string.ts";
+import { sliceByteString } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
-import { ComposefsError } from "../../core/errors.ts";
+import type { ComposefsError } from "../../core/errors.ts";
 import { FILE_TYPE, S_IFMT } from "../../core/tree/node.ts";
 import {
   AT_FDCWD,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_RDONLY,
-  SyscallError,
   close,
   discardTemporaryFile,
   isErrno,
@@ -29,9 +28,10 @@ import {
   syncfsInBackground,
 } from "../../floor/mod.ts";
 import type { Fd } from "../../floor/mod.ts";
-import { DigestClaims } from "./claims.ts";
-import { ReadFailure, storeFailure } from "./entry-failure.ts";
-import type { EntryFailure, StagedObject, StoreConfig } from "./tasks.ts";
+import { DigestClaims } from "../../store/objects/claims.ts";
+import { ObjectFailure, asStoreError, storeError } from "../../store/objects/object-failure.ts";
+import type { StagedObject } from "../../store/objects/staged-object.ts";
+import type { StoreConfig } from "./tasks.ts";
 import type { TaskPool } from "./task-pool.ts";
 
 const DIRECTORY_MODE = 0o755;
@@ -71,7 +71,9 @@ export class ObjectStore {
       makeDirectories(trimmed, made);
       const stat = lstatat(AT_FDCWD, trimmed);
       if ((stat.mode & S_IFMT) === FILE_TYPE.symlink) {
-        throw failed(trimmed, "it is a symlink", "name the directory that it points to");
+        throw new ObjectFailure("it is a symlink", {
+          hint: "name the directory that it points to",
+        });
       }
       const dirfd = openat(AT_FDCWD, trimmed, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
       try {
@@ -82,7 +84,7 @@ export class ObjectStore {
       }
     } catch (error) {
       removeDirectories(made);
-      throw error instanceof SyscallError ? failedCall(trimmed, error) : error;
+      throw asStoreError(trimmed, error);
     }
   }
 
@@ -101,7 +103,8 @@ export class ObjectStore {
 
   /** What the threads need to know. */
   get config(): StoreConfig {
-    return { dirfd: this.#dirfd, claims: this.#claims.memory, fresh: this.#fresh };
+    const verity = "missing-allowed";
+    return { dirfd: this.#dirfd, claims: this.#claims.memory, fresh: this.#fresh, verity };
   }
 
   /** Objects that were not in the store before, and their bytes. */
@@ -146,7 +149,7 @@ export class ObjectStore {
     try {
       await syncfsInBackground(this.#dirfd);
     } catch (error) {
-      throw error instanceof SyscallError ? failedCall(this.#path, error) : error;
+      throw asStoreError(this.#path, error);
     }
   }
 
@@ -165,9 +168,8 @@ export class ObjectStore {
   }
 
   /** What a thread reported, as an error. */
-  failure(failure: EntryFailure | ReadFailure): ComposefsError {
-    const reason = failure instanceof ReadFailure ? failure.message : failure.reason;
-    return failed(this.#path, reason, failure.hint);
+  failure(failure: Parameters<typeof storeError>[1]): ComposefsError {
+    return storeError(this.#path, failure);
   }
 
   #seal(pool: TaskPool, onPublished: (objects: number) => void): void {
@@ -193,7 +195,7 @@ export class ObjectStore {
       for (const { digest } of group) this.#makePrefix(digest.slice(0, 2) as ByteString);
     } catch (error) {
       for (const object of group) discardTemporaryFile(object, this.#dirfd);
-      throw error instanceof SyscallError ? failedCall(this.#path, error) : error;
+      throw asStoreError(this.#path, error);
     }
     const batches: Promise<void>[] = [];
     for (let at = 0; at < group.length; at += PUBLISH_BATCH) {
@@ -209,7 +211,8 @@ export class ObjectStore {
     onPublished: (objects: number) => void,
   ): Promise<void> {
     const reply = await pool.submit({ kind: "publish", objects });
-    if (reply.failure !== undefined) throw this.failure(reply.failure);
+    const { failure } = reply;
+    if (failure !== undefined) throw this.failure({ ...failure, message: failure.reason });
     onPublished(reply.done);
   }
 
@@ -221,7 +224,7 @@ export class ObjectStore {
     } catch (error) {
       if (!isErrno(error, "EEXIST")) throw error;
       if ((lstatat(this.#dirfd, prefix).mode & S_IFMT) !== FILE_TYPE.directory) {
-        throw failed(this.#path, `"${prefix}" in it is not a directory`);
+        throw new ObjectFailure(`"${prefix}" in it is not a directory`);
       }
     }
     this.#prefixes.add(prefix);
@@ -250,17 +253,4 @@ function removeIfEmpty(dirfd: Fd, path: ByteString): void {
   } catch (error) {
     if (!isErrno(error, "ENOTEMPTY", "EEXIST", "ENOENT")) throw error;
   }
-}
-
-function failedCall(path: ByteString, error: SyscallError): ComposefsError {
-  const { message, hint } = storeFailure(error);
-  return failed(path, message, hint, error);
-}
-
-function failed(path: ByteString, reason: string, hint?: string, cause?: unknown): ComposefsError {
-  return new ComposefsError(
-    "store-failed",
-    `Cannot store objects in "${displayText(path)}": ${reason}`,
-    { ...(hint === undefined ? {} : { hint }), ...(cause === undefined ? {} : { cause }) },
-  );
 }

@@ -2,7 +2,7 @@
  * How many objects may be open at a time: the limit of open files, shared out.
  */
 
-import { readFileSync } from "node:fs";
+import { readOpenFilesLimit } from "../../store/objects/open-files-limit.ts";
 
 /** Entries in a batch: about 1 ms of work. */
 const BATCH_ENTRIES = 128;
@@ -27,7 +27,7 @@ export interface Limits {
  * Shares out the open files: a quarter each to the batches under way (each of their entries may become
  * an object), to the group that is collected, to the group that is synced, and to everything else.
  */
-export function limitsFor(threads: number, openFiles = readLimit()): Limits {
+export function limitsFor(threads: number, openFiles = readOpenFilesLimit()): Limits {
   const quarter = Math.floor(openFiles / 4);
   const batches = BATCHES_PER_THREAD * threads;
   return {
@@ -35,10 +35,4 @@ export function limitsFor(threads: number, openFiles = readLimit()): Limits {
     batches,
     groupObjects: Math.max(1, Math.min(GROUP_OBJECTS, quarter)),
   };
-}
-
-/** The soft limit of this process, which Node has raised to the hard one. */
-function readLimit(): number {
-  const line = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
-  return line === null ? Infinity : Number(line[1]);
 }

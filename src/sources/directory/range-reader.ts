@@ -3,7 +3,8 @@
 import { FsVerityRangeHasher } from "../../core/fsverity/range.ts";
 import { DIGEST_SIZE } from "../../core/fsverity/digest.ts";
 import { blockHash, preadFully, pwriteFully } from "../../floor/mod.ts";
-import { changed, describeFailure, onStore } from "./entry-failure.ts";
+import { onStore } from "../../store/objects/object-failure.ts";
+import { changed, describeFailure } from "./entry-failure.ts";
 import type { EntryFailure, RangeReply, RangeTask, ThreadConfig } from "./tasks.ts";
 
 /** One thread's reader, with the buffer that it uses again and again. */

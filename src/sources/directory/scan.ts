@@ -15,7 +15,7 @@ import { close } from "../../floor/mod.ts";
 import type { Fd } from "../../floor/mod.ts";
 import { DirectoryWalk } from "./directory-walk.ts";
 import type { BatchPart } from "./directory-walk.ts";
-import { ReadFailure } from "./entry-failure.ts";
+import { ObjectFailure } from "../../store/objects/object-failure.ts";
 import { RecordReader } from "./entry-record.ts";
 import type { Inode, ReadEntry } from "./entry-record.ts";
 import { linkNames } from "./hard-links.ts";
@@ -235,9 +235,7 @@ class Scan {
       const { leaf, inode } = await this.#large.read(fd);
       this.#insertLeaf(directory, name, leaf, inode);
     } catch (error) {
-      if (error instanceof ReadFailure && error.code === "store-failed") {
-        throw this.#store!.failure(error);
-      }
+      if (error instanceof ObjectFailure) throw this.#store!.failure(error);
       throw asReadError(joinPath(directory.path, name), error);
     } finally {
       this.#addObjects(this.#large.take());
@@ -309,7 +307,9 @@ class Scan {
 
   #describe(rest: readonly BatchPart[], failure: EntryFailure): ComposefsError {
     const part = rest[0];
-    if (failure.entry === undefined || part === undefined) return this.#store!.failure(failure);
+    if (failure.entry === undefined || part === undefined) {
+      return this.#store!.failure({ ...failure, message: failure.reason });
+    }
     return cannotRead(joinPath(part.directory.path, part.names[0]!), failure);
   }
 }

@@ -1,9 +1,10 @@
 /** Does a thread's tasks, whichever thread it is. */
 
 import { EntryReader } from "./entry-reader.ts";
-import { ObjectPublisher } from "./publish.ts";
+import { ObjectPublisher } from "../../store/objects/object-publisher.ts";
+import { describeObjectFailure } from "./entry-failure.ts";
 import { RangeReader } from "./range-reader.ts";
-import type { Reply, Task, ThreadConfig } from "./tasks.ts";
+import type { PublishReply, PublishTask, Reply, Task, ThreadConfig } from "./tasks.ts";
 
 /** Runs tasks one after the other. */
 export class TaskRunner {
@@ -26,11 +27,17 @@ export class TaskRunner {
         this.#rangeReader ??= new RangeReader(this.#config);
         return this.#rangeReader.read(task);
       case "publish":
-        this.#publisher ??= new ObjectPublisher(this.#config.store!.dirfd);
-        return this.#publisher.publish(task);
+        return this.#publish(task);
       default:
         task satisfies never;
         throw new TypeError("unknown task");
     }
+  }
+
+  #publish(task: PublishTask): PublishReply {
+    this.#publisher ??= new ObjectPublisher(this.#config.store!);
+    const { done, failure } = this.#publisher.publish(task.objects);
+    const described = failure === undefined ? undefined : describeObjectFailure(failure);
+    return { kind: "publish", done, failure: described };
   }
 }

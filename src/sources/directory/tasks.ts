@@ -2,8 +2,12 @@
  * What the threads of a scan say to each other. Descriptors are numbers that all threads share.
  */
 
-import type { FsVerityAlgorithm, FsVerityDigest } from "../../core/fsverity/digest.ts";
+import type { FsVerityAlgorithm } from "../../core/fsverity/digest.ts";
 import type { Fd } from "../../floor/mod.ts";
+import type { ObjectFailure } from "../../store/objects/object-failure.ts";
+import type { ClaimedStore } from "../../store/objects/object-writer.ts";
+import type { StagedObject, Verity } from "../../store/objects/staged-object.ts";
+import type { ReadFailure } from "./entry-failure.ts";
 import type { XattrChoice } from "./read-xattrs.ts";
 
 /** What every thread of a scan needs to know. */
@@ -17,13 +21,8 @@ export interface ThreadConfig {
 }
 
 /** The store as the threads see it. */
-export interface StoreConfig {
-  /** The directory, open. */
-  readonly dirfd: Fd;
-  /** See {@link DigestClaims}. */
-  readonly claims: SharedArrayBuffer;
-  /** The store was empty when the run began, so that most objects will be new. */
-  readonly fresh: boolean;
+export interface StoreConfig extends ClaimedStore {
+  readonly verity: Verity;
 }
 
 /** A piece of work. */
@@ -60,15 +59,6 @@ export interface RangeTask {
 export interface PublishTask {
   readonly kind: "publish";
   readonly objects: readonly StagedObject[];
-}
-
-/** An object that is complete and has no name yet. */
-export interface StagedObject {
-  readonly fd: Fd;
-  /** Its temporary name where it could not be made without one. */
-  readonly name: string | undefined;
-  readonly digest: FsVerityDigest;
-  readonly size: number;
 }
 
 /** The answer to an {@link EntriesTask}. */
@@ -114,7 +104,7 @@ export type ReplyTo<T extends Task> = Extract<Reply, { readonly kind: T["kind"] 
 
 /** What went wrong, without the path, which only the walking thread knows. */
 export interface EntryFailure {
-  readonly code: "source-changed" | "source-unreadable" | "invalid-tree" | "store-failed";
+  readonly code: ReadFailure["code"] | ObjectFailure["code"];
   readonly reason: string;
   readonly hint: string | undefined;
   /** The entry that was read when it happened, counted from 0; none if it was about the store. */

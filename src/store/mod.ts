@@ -1,0 +1,15 @@
+/** Repositories: objects, and the images, streams and names that keep them. */
+
+export { initRepository } from "./init.ts";
+export type { InitOptions, InitResult } from "./init.ts";
+export type { Ref } from "./links.ts";
+export type { ErofsFormats, Features, RepositoryMetadata } from "./metadata.ts";
+export type { RefKind } from "./names.ts";
+export { ObjectStaging } from "./objects/object-staging.ts";
+export type { ObjectCount, StagingStats } from "./objects/object-staging.ts";
+export type { OpenObject, FinishedObject } from "./objects/open-object.ts";
+export type { ImportOptions, Imported } from "./objects/import-object.ts";
+export type { ObjectsConfig, StagedObject, Verity } from "./objects/staged-object.ts";
+export { Repository } from "./repository.ts";
+export type { OpenedImage, OpenedStream, OpenOptions } from "./repository.ts";
+export type { Transaction } from "./transaction.ts";
