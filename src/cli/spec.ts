@@ -52,6 +52,7 @@ export interface Section {
 
 /** A command, or a subcommand of one. */
 export interface CommandSpec {
+  /** One word; two for a command of a group (`oci pull`). */
   readonly name: string;
   /** One line without a full stop. */
   readonly brief: string;
@@ -62,6 +63,30 @@ export interface CommandSpec {
   readonly examples: readonly Example[];
   /** What is worth a heading of its own; also in the help. */
   readonly sections?: readonly Section[];
+}
+
+/** Commands by the word that is typed: a command, or a group of those that have a second word. */
+export function groupCommands(
+  commands: readonly CommandSpec[],
+): ReadonlyMap<string, CommandSpec | readonly CommandSpec[]> {
+  const groups = new Map<string, CommandSpec | readonly CommandSpec[]>();
+  for (const command of commands) {
+    const [word, second] = command.name.split(" ") as [string, string?];
+    if (second === undefined) {
+      groups.set(word, command);
+      continue;
+    }
+    const group = (groups.get(word) ?? []) as readonly CommandSpec[];
+    groups.set(word, [...group, { ...command, name: second }]);
+  }
+  return groups;
+}
+
+/** Whether what {@link groupCommands} found is a group. */
+export function isCommandGroup(
+  entry: CommandSpec | readonly CommandSpec[],
+): entry is readonly CommandSpec[] {
+  return Array.isArray(entry);
 }
 
 /** A program: what is started by its name. */

@@ -9,7 +9,7 @@
 /** Codes of {@link ComposefsError}. Documented in `docs/errors.md`. */
 export type ErrorCode =
   // core
-  | "invalid-digest" //          text or bytes that are no fs-verity digest
+  | "invalid-digest" //          text or bytes that are no digest
   | "invalid-tree" //            a tree that cannot be written as an EROFS image
   | "dump-syntax" //             a composefs-dump(5) line that cannot be read
   | "not-erofs" //               the EROFS magic is missing

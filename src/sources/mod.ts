@@ -1,3 +1,5 @@
 /** Where trees come from. */
 
 export * from "./directory/mod.ts";
+export { decompressLayer, detectCompression } from "./decompress.ts";
+export type * from "./image-source.ts";

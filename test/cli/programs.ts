@@ -6,6 +6,7 @@ import type { Finished, RunOptions } from "../support/run.ts";
 
 /** The programs of the package. */
 export type Program =
+  | "cfsctl"
   | "composefs"
   | "composefs-dump"
   | "composefs-info"

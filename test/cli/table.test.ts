@@ -5,9 +5,11 @@ import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { COMPLETION_SHELLS } from "#src/cli/completion/mod.ts";
+import { CFSCTL_COMMANDS } from "#src/cli/drop-ins/cfsctl/run.ts";
 import { formatHelp } from "#src/cli/help.ts";
 import { formatManPage } from "#src/cli/man.ts";
 import type { CommandSpec } from "#src/cli/spec.ts";
+import { CFSCTL } from "#src/cli/table/cfsctl.ts";
 import { PROGRAMS } from "#src/cli/table/mod.ts";
 import { COMMAND_MODULES } from "#src/cli/umbrella.ts";
 import { VERSION } from "#src/cli/version.ts";
@@ -40,7 +42,7 @@ describe.each(COMMANDS)("$title", ({ spec }) => {
   test("has examples that begin with a command of ours, with options that exist", () => {
     expect(spec.examples.length).toBeGreaterThan(0);
     for (const { command } of spec.examples) {
-      expect(command).toMatch(/composefs/);
+      expect(command).toMatch(/composefs|cfsctl/);
       for (const part of command.split(/[|&()]/)) checkOptions(part.trim());
     }
   });
@@ -51,8 +53,11 @@ function checkOptions(line: string): void {
   const words = line.split(" ");
   const program = PROGRAMS.find(({ name }) => name === words[0]);
   if (program === undefined) return;
-  const spec = program.commands?.find(({ name }) => name === words[1]) ?? program;
-  const names = spec.options.map(({ name }) => name);
+  const named = (program.commands ?? []).filter(({ name }) => ` ${line} `.includes(` ${name} `));
+  const longest = named.sort((a, b) => b.name.length - a.name.length)[0] ?? program;
+  const spec = program.commands?.find(({ name }) => name === words[1]) ?? longest;
+  // Options of the program may stand before its command.
+  const names = [...program.options, ...spec.options].map(({ name }) => name);
   for (const word of words) {
     const option = /^--([a-z-]+)/.exec(word)?.[1];
     if (option !== undefined) expect(names, line).toContain(option);
@@ -63,6 +68,11 @@ test("every command of composefs has a module, and no module is without a comman
   const umbrella = PROGRAMS.find(({ name }) => name === "composefs")!;
   const names = umbrella.commands!.map(({ name }) => name);
   expect(Object.keys(COMMAND_MODULES).sort()).toEqual(names.sort());
+});
+
+test("every command of cfsctl has a module, and no module is without a command", () => {
+  const names = CFSCTL.commands.map(({ name }) => name);
+  expect(Object.keys(CFSCTL_COMMANDS).sort()).toEqual(names.sort());
 });
 
 test("the version is that of package.json, and its programs are those of the tables", () => {
@@ -140,6 +150,9 @@ describe("completions", () => {
       [["composefs-info", "ls", "et"], "etc"],
       [["mount.composefs", "-t", ""], "composefs"],
       [["mkcomposefs", "--u"], "--use-epoch --user-xattrs"],
+      [["cfsctl", "--hash", "sha5"], "sha512"],
+      [["cfsctl", "--repo", "/srv", "--hash", "=", "sha256", "compute-k"], "compute-karg"],
+      [["cfsctl", "--no-repo", "compute-id", "--xattrs", "k"], "keep-user-xattrs"],
     ];
     for (const [words, reply] of offers) {
       expect(bashReply(path, words), words.join(" ")).toBe(reply);

@@ -8,6 +8,7 @@ import type { FormatVersion, FsVerityAlgorithm, FsVerityDigest } from "#src/core
 import { nodeHash } from "./hash.ts";
 import { writeOciLayout } from "./layers.ts";
 import { run } from "./run.ts";
+import type { Finished, RunOptions } from "./run.ts";
 import { tempDir } from "./temp.ts";
 
 const binary = process.env["COMPOSEFS_CFSCTL"];
@@ -15,6 +16,11 @@ const binary = process.env["COMPOSEFS_CFSCTL"];
 /** Why it cannot be used; `undefined` when it can. */
 export const cfsctlMissing: string | undefined =
   binary === undefined ? "needs composefs-rs: set COMPOSEFS_CFSCTL to its cfsctl" : undefined;
+
+/** Runs the peer. */
+export function runPeer(args: readonly string[], options: RunOptions = {}): Finished {
+  return run(binary!, args, options);
+}
 
 /** A repository of the peer, with one image in it. */
 export class PeerImage {

@@ -2,7 +2,7 @@
  * Completion for bash 4 and newer, without the bash-completion package.
  */
 
-import { optionsWithHelp } from "../spec.ts";
+import { groupCommands, isCommandGroup, optionsWithHelp } from "../spec.ts";
 import type { CommandSpec, OptionSpec, ProgramSpec, ValueKind } from "../spec.ts";
 
 /**
@@ -60,19 +60,45 @@ function programFunction(program: ProgramSpec): string {
 
 /** Goes to the subcommand that stands in the line, which is the first word that is no option. */
 function dispatch(program: ProgramSpec, commands: readonly CommandSpec[]): string {
-  const names = commands.map((command) => command.name);
-  const operands = [{ name: "COMMAND", kind: { choices: names } }];
   return [
     "  local i=1",
-    "  while ((i < COMP_CWORD)) && [[ ${COMP_WORDS[i]} == -* ]]; do ((++i)); done",
-    "  if ((i >= COMP_CWORD)); then",
-    `    ${reply(1, { ...program, operands })}`,
-    "    return",
-    "  fi",
-    "  case ${COMP_WORDS[i]} in",
-    ...commands.map((command) => `    ${command.name}) ${reply("$((i + 1))", command)} ;;`),
-    "  esac",
+    "  while ((i < COMP_CWORD)) && [[ ${COMP_WORDS[i]} == -* ]]; do",
+    ...skipValue(program),
+    "    ((++i))",
+    "  done",
+    ...choose(program, commands).map((line) => `  ${line}`),
   ].join("\n");
+}
+
+/** Lines that complete a command at word `i`, or what follows it. */
+function choose(parent: CommandSpec, commands: readonly CommandSpec[]): string[] {
+  const groups = groupCommands(commands);
+  const operands = [{ name: "COMMAND", kind: { choices: [...groups.keys()] } }];
+  return [
+    "if ((i >= COMP_CWORD)); then",
+    `  ${reply("$i", { ...parent, operands })}`,
+    "  return",
+    "fi",
+    "case ${COMP_WORDS[i]} in",
+    ...[...groups].flatMap(([word, entry]) => {
+      if (!isCommandGroup(entry)) return [`  ${word}) ${reply("$((i + 1))", entry)} ;;`];
+      const lines = ["((++i))", ...choose({ ...parent, options: [] }, entry)];
+      return [`  ${word})`, ...lines.map((line) => `    ${line}`), "    ;;"];
+    }),
+    "esac",
+  ];
+}
+
+/** Lines that go on to the value where an option of the program takes one: bash cuts `--name=value` in three. */
+function skipValue(program: ProgramSpec): string[] {
+  const names = program.options.filter((option) => option.value !== undefined).flatMap(spellings);
+  if (names.length === 0) return [];
+  return [
+    `    if [[ ' ${names.join(" ")} ' == *" \${COMP_WORDS[i]} "* ]]; then`,
+    "      [[ ${COMP_WORDS[i+1]} == = ]] && ((++i))",
+    "      ((++i))",
+    "    fi",
+  ];
 }
 
 function reply(first: number | string, command: CommandSpec): string {

@@ -2,7 +2,7 @@
  * Completion for fish 3 and newer.
  */
 
-import { optionsWithHelp } from "../spec.ts";
+import { groupCommands, isCommandGroup, optionsWithHelp } from "../spec.ts";
 import type { CommandSpec, OptionSpec, ProgramSpec, ValueKind } from "../spec.ts";
 
 /** The script for all programs. */
@@ -16,14 +16,30 @@ function programLines(program: ProgramSpec): string[] {
   if (program.commands === undefined) return [...lines, ...commandLines(base, "", program)];
   const none = `-n __fish_use_subcommand`;
   for (const option of program.options) lines.push(`${base} ${none} ${optionArguments(option)}`);
-  for (const command of program.commands) {
-    lines.push(`${base} ${none} -f -a ${command.name} -d ${quote(command.brief)}`);
-  }
-  for (const command of program.commands) {
-    const seen = ` -n '__fish_seen_subcommand_from ${command.name}'`;
-    lines.push(...commandLines(base, seen, command));
+  const groups = groupCommands(program.commands);
+  const groupWords = [...groups].filter(([, entry]) => isCommandGroup(entry)).map(([word]) => word);
+  // A command may have the same name as one of a group.
+  const outside = groupWords.length === 0 ? "" : `; and not ${seen(groupWords.join(" "))}`;
+  for (const [word, entry] of groups) {
+    if (!isCommandGroup(entry)) {
+      lines.push(`${base} ${none} -f -a ${word} -d ${quote(entry.brief)}`);
+      lines.push(...commandLines(base, ` -n '${seen(word)}${outside}'`, entry));
+      continue;
+    }
+    const names = entry.map(({ name }) => name).join(" ");
+    lines.push(`${base} ${none} -f -a ${word} -d ${quote(`Commands: ${names}`)}`);
+    for (const command of entry) {
+      const inGroup = `-n '${seen(word)}; and not ${seen(names)}'`;
+      lines.push(`${base} ${inGroup} -f -a ${command.name} -d ${quote(command.brief)}`);
+      const condition = ` -n '${seen(word)}; and ${seen(command.name)}'`;
+      lines.push(...commandLines(base, condition, command));
+    }
   }
   return lines;
+}
+
+function seen(words: string): string {
+  return `__fish_seen_subcommand_from ${words}`;
 }
 
 function commandLines(base: string, condition: string, command: CommandSpec): string[] {

@@ -2,18 +2,13 @@
  * Completion for zsh, with its own `_arguments`. Can be sourced after `compinit`, or stand in `fpath`.
  */
 
-import { optionsWithHelp } from "../spec.ts";
+import { groupCommands, isCommandGroup, optionsWithHelp } from "../spec.ts";
 import type { CommandSpec, OperandSpec, OptionSpec, ProgramSpec, ValueKind } from "../spec.ts";
 
 /** The script for all programs. */
 export function formatZshCompletion(programs: readonly ProgramSpec[]): string {
   const names = programs.map((program) => program.name).join(" ");
-  const functions = programs.flatMap((program) => [
-    ...(program.commands ?? []).map((command) =>
-      commandFunction(functionName(program.name, command.name), command),
-    ),
-    programFunction(program),
-  ]);
+  const functions = programs.flatMap(programFunctions);
   const dispatch = programs.map(
     (program) => `    ${program.name}) ${functionName(program.name)} "$@" ;;`,
   );
@@ -27,23 +22,48 @@ export function formatZshCompletion(programs: readonly ProgramSpec[]): string {
   ].join("\n\n");
 }
 
-function programFunction(program: ProgramSpec): string {
-  const name = functionName(program.name);
-  if (program.commands === undefined) return commandFunction(name, program);
-  const commands = program.commands.map(
-    (command) => `    ${quote(`${command.name}:${command.brief}`)}`,
+function programFunctions(program: ProgramSpec): string[] {
+  const { name, commands } = program;
+  if (commands === undefined) return [commandFunction(functionName(name), program)];
+  return groupFunctions([name], program.options, commands);
+}
+
+/** The functions of a program or group and of all that is in it. */
+function groupFunctions(
+  words: readonly string[],
+  options: readonly OptionSpec[],
+  commands: readonly CommandSpec[],
+): string[] {
+  const groups = [...groupCommands(commands)];
+  const below = groups.flatMap(([word, entry]) =>
+    isCommandGroup(entry)
+      ? groupFunctions([...words, word], [], entry)
+      : [commandFunction(functionName(...words, word), entry)],
   );
-  const cases = program.commands.map(
-    (command) => `    ${command.name}) ${functionName(program.name, command.name)} ;;`,
-  );
+  const briefs = groups.map(([word, entry]) => {
+    const brief = isCommandGroup(entry)
+      ? `Commands: ${entry.map(({ name }) => name).join(", ")}`
+      : entry.brief;
+    return `    ${quote(`${word}:${brief}`)}`;
+  });
+  const cases = groups.map(([word]) => `    ${word}) ${functionName(...words, word)} ;;`);
+  return [...below, dispatchFunction(functionName(...words), options, briefs, cases)];
+}
+
+function dispatchFunction(
+  name: string,
+  options: readonly OptionSpec[],
+  briefs: readonly string[],
+  cases: readonly string[],
+): string {
   return [
     `${name}() {`,
     "  local -a commands=(",
-    ...commands,
+    ...briefs,
     "  )",
     "  local state line",
     "  _arguments -C \\",
-    ...program.options.flatMap((option) => optionSpecs(option).map((spec) => `    ${spec} \\`)),
+    ...options.flatMap((option) => optionSpecs(option).map((spec) => `    ${spec} \\`)),
     "    '1: :->command' '*:: :->rest'",
     "  [[ $state == command ]] && _describe command commands",
     "  [[ $state == rest ]] || return",

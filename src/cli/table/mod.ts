@@ -1,6 +1,7 @@
 /** All programs of the package, by name. */
 
 import type { ProgramSpec } from "../spec.ts";
+import { CFSCTL } from "./cfsctl.ts";
 import { COMPOSEFS_DUMP } from "./composefs-dump.ts";
 import { COMPOSEFS_INFO } from "./composefs-info.ts";
 import { COMPOSEFS } from "./composefs.ts";
@@ -13,4 +14,5 @@ export const PROGRAMS: readonly ProgramSpec[] = [
   COMPOSEFS_INFO,
   COMPOSEFS_DUMP,
   MOUNT_COMPOSEFS,
+  CFSCTL,
 ];

@@ -10,3 +10,32 @@ export { mergeLayers } from "./merge.ts";
 export type { MergeOptions } from "./merge.ts";
 export { readLayer } from "./read-layer.ts";
 export type { ReadLayerOptions } from "./read-layer.ts";
+export type { Descriptor } from "./descriptor.ts";
+export { parseOciDocument } from "./document.ts";
+export type { OciDocument } from "./document.ts";
+export { parseImageConfig } from "./image-config.ts";
+export type { ImageConfig, RunConfig } from "./image-config.ts";
+export { choosePlatform, parseIndex } from "./image-index.ts";
+export type { ImageIndex } from "./image-index.ts";
+export { MANIFEST_SIZE_MAX, parseManifest } from "./manifest.ts";
+export type { Manifest } from "./manifest.ts";
+export {
+  MEDIA_TYPE,
+  isConfigMediaType,
+  isIndexMediaType,
+  isManifestMediaType,
+  layerCompression,
+  layerMediaType,
+} from "./media-type.ts";
+export type { LayerCompression } from "./media-type.ts";
+export {
+  formatOciDigest,
+  isOciDigest,
+  ociDigestAlgorithm,
+  ociDigestBytes,
+  ociDigestHex,
+  parseOciDigest,
+} from "./oci-digest.ts";
+export type { OciAlgorithm, OciDigest } from "./oci-digest.ts";
+export { formatPlatform, parsePlatform } from "./platform.ts";
+export type { Platform } from "./platform.ts";

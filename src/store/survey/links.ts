@@ -1,0 +1,202 @@
+/**
+ * The names of a repository: the links in `streams/` and `images/`, and the refs below them.
+ *
+ * Nothing here stops at a file that does not belong: whatever it is, it is handed back as strange, for
+ * garbage collection to leave alone and for fsck to report. Symlinks are read, never followed.
+ */
+
+import { concatByteStrings } from "../../core/bytes/byte-string.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { kindOfMode } from "../../core/tree/node.ts";
+import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
+import {
+  DT,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+  SyscallError,
+  close,
+  describeErrno,
+  isErrno,
+  lstatatIfExists,
+  openat,
+  readDirectory,
+  readlinkat,
+} from "../../floor/mod.ts";
+import type { Fd } from "../../floor/mod.ts";
+import { entryOfRef, isTemporaryName, objectOfLink } from "./names.ts";
+import type { Category, RepositoryFiles } from "./repository-files.ts";
+
+/** A file that does not belong where it is. */
+export interface StrangeFile {
+  /** Path in the repository. */
+  readonly path: ByteString;
+  /** What is strange about it: `a directory, not a symlink`. */
+  readonly reason: string;
+}
+
+/** A ref: a name that keeps something alive. */
+export interface Ref {
+  readonly category: Category;
+  /** Below `refs/`: `oci/debian:13`. */
+  readonly name: ByteString;
+  /** The entry of the category that it leads to. */
+  readonly entry: ByteString;
+}
+
+/** All names of one kind. */
+export interface CategoryLinks {
+  readonly category: Category;
+  /** The entries that lead to an object, be it there or not, in byte order. */
+  readonly entries: ReadonlyMap<ByteString, FsVerityDigest>;
+  /** In byte order. */
+  readonly refs: readonly Ref[];
+  /** Paths of links that somebody was about to rename. */
+  readonly temporary: readonly ByteString[];
+  readonly strange: readonly StrangeFile[];
+}
+
+/** Directories of refs below each other. */
+const MAX_DEPTH = 32;
+
+/** Reads all names of one kind; a category that is not there has none. */
+export function readLinks(repository: RepositoryFiles, category: Category): CategoryLinks {
+  return new LinkReader(repository, category).read();
+}
+
+class LinkReader {
+  readonly #repository: RepositoryFiles;
+  readonly #category: Category;
+  readonly #entries = new Map<ByteString, FsVerityDigest>();
+  readonly #refs: Ref[] = [];
+  readonly #temporary: ByteString[] = [];
+  readonly #strange: StrangeFile[] = [];
+
+  constructor(repository: RepositoryFiles, category: Category) {
+    this.#repository = repository;
+    this.#category = category;
+  }
+
+  read(): CategoryLinks {
+    this.#inDirectory(this.#repository.dirfd, this.#category as ByteString, (dirfd, names) => {
+      for (const [name, type] of names) {
+        if (name === "refs") this.#readRefs(dirfd, name, join(this.#category, name), 0);
+        else this.#readEntry(dirfd, name, type);
+      }
+    });
+    return {
+      category: this.#category,
+      entries: this.#entries,
+      refs: this.#refs,
+      temporary: this.#temporary,
+      strange: this.#strange,
+    };
+  }
+
+  #readEntry(dirfd: Fd, name: ByteString, type: number): void {
+    const path = join(this.#category, name);
+    const target = this.#readLink(dirfd, name, type, path);
+    if (target === undefined) return;
+    const digest = objectOfLink(target, this.#repository.algorithm);
+    if (digest !== undefined) this.#entries.set(name, digest);
+    else this.#strange.push({ path, reason: "a link that does not lead to an object" });
+  }
+
+  #readRefs(parent: Fd, name: ByteString, path: ByteString, depth: number): void {
+    if (depth > MAX_DEPTH) {
+      this.#strange.push({ path, reason: `directories more than ${MAX_DEPTH} deep` });
+      return;
+    }
+    this.#inDirectory(
+      parent,
+      name,
+      (dirfd, names) => {
+        for (const [each, type] of names) this.#readRef(dirfd, each, type, path, depth);
+      },
+      path,
+    );
+  }
+
+  #readRef(dirfd: Fd, name: ByteString, type: number, parent: ByteString, depth: number): void {
+    const path = join(parent, name);
+    if (kindOf(dirfd, name, type) === "directory") {
+      this.#readRefs(dirfd, name, path, depth + 1);
+      return;
+    }
+    const target = this.#readLink(dirfd, name, type, path);
+    if (target === undefined) return;
+    const entry = entryOfRef(target, depth);
+    if (entry === undefined) {
+      const reason = `a ref that does not lead to an entry of ${this.#category}`;
+      this.#strange.push({ path, reason });
+      return;
+    }
+    const below = path.slice(`${this.#category}/refs/`.length) as ByteString;
+    this.#refs.push({ category: this.#category, name: below, entry });
+  }
+
+  /** The target of a link; `undefined` for what is none, which is noted. */
+  #readLink(dirfd: Fd, name: ByteString, type: number, path: ByteString): ByteString | undefined {
+    const kind = kindOf(dirfd, name, type);
+    if (kind === undefined) return undefined; // gone meanwhile
+    if (isTemporaryName(name) && (kind === "symlink" || kind === "file")) {
+      this.#temporary.push(path);
+      return undefined;
+    }
+    if (kind !== "symlink") {
+      this.#strange.push({ path, reason: `a ${kind}, not a symlink` });
+      return undefined;
+    }
+    try {
+      return readlinkat(dirfd, name) as ByteString;
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "EINVAL")) return undefined;
+      throw error;
+    }
+  }
+
+  /** Runs `work` with a directory and its names in byte order; one that is no directory is noted. */
+  #inDirectory(
+    parent: Fd,
+    name: ByteString,
+    work: (dirfd: Fd, names: [ByteString, number][]) => void,
+    path: ByteString = name,
+  ): void {
+    let dirfd: Fd;
+    try {
+      dirfd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+      if (error.errnoName === "ENOENT") return;
+      // A link instead of a directory could lead anywhere: what hangs on it cannot be known.
+      const isNone = ["ENOTDIR", "ELOOP"].includes(error.errnoName);
+      const reason = isNone ? "not a directory" : `cannot be opened: ${describeErrno(error.errno)}`;
+      this.#strange.push({ path, reason });
+      return;
+    }
+    try {
+      const names = readDirectory(dirfd).map((each): [ByteString, number] => [
+        each.name as ByteString,
+        each.type,
+      ]);
+      work(
+        dirfd,
+        names.sort((a, b) => (a[0] < b[0] ? -1 : 1)),
+      );
+    } finally {
+      close(dirfd);
+    }
+  }
+}
+
+function kindOf(dirfd: Fd, name: ByteString, type: number): ReturnType<typeof kindOfMode> {
+  if (type === DT.lnk) return "symlink";
+  if (type === DT.dir) return "directory";
+  if (type === DT.reg) return "file";
+  const stat = lstatatIfExists(dirfd, name);
+  return stat === undefined ? undefined : kindOfMode(stat.mode);
+}
+
+function join(directory: string, name: ByteString): ByteString {
+  return concatByteStrings(directory as ByteString, "/" as ByteString, name);
+}
