@@ -14,6 +14,7 @@ const PACKAGE_OF_COMMAND = {
   fish: "fish",
   python3: "python3",
   unshare: "util-linux",
+  bzip2: "bzip2",
   losetup: "mount",
 };
 

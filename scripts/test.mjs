@@ -19,6 +19,7 @@ import { join } from "node:path";
 import { CHECKOUT, launch, prepareCheckout } from "./checkout.mjs";
 import { setupOracle } from "./setup-oracle.mjs";
 import { setupPackages } from "./setup-packages.mjs";
+import { setupSelinuxPolicy } from "./setup-selinux-policy.mjs";
 
 const VM_CONFIG = "test/vm/vitest.config.ts";
 
@@ -36,6 +37,7 @@ await launch(() => {
   if (process.env["COMPOSEFS_TEST_SETUP"] !== "none") {
     attempt("Debian packages", setupPackages);
     attempt("C tools", setupOracle);
+    attempt("SELinux policy", setupSelinuxPolicy);
     if (withVm) attempt("virtual machines", setupVm);
   }
   const results = runVitest("vitest.config.ts", filters);

@@ -22,6 +22,7 @@ export * from "./tree/validate.ts";
 export * from "./tree/walk.ts";
 export * from "./dump/mod.ts";
 export * from "./oci/mod.ts";
+export * from "./selinux/mod.ts";
 export * from "./splitstream/mod.ts";
 export * from "./tar/mod.ts";
 export { chooseFormatVersion, writeImage } from "./erofs/writer.ts";

@@ -3,7 +3,7 @@
  * one digest.
  *
  * Source: composefs-rs 0.9, doc/oci.md and the functions transform_for_oci and transform_for_boot.
- * SELinux labels, which a bootable image gets after this, are not known here.
+ * SELinux labels, which a bootable image gets after this, are the work of core/selinux.
  */
 
 import type { ByteString } from "../bytes/byte-string.ts";
