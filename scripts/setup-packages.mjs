@@ -16,6 +16,10 @@ const PACKAGE_OF_COMMAND = {
   unshare: "util-linux",
   bzip2: "bzip2",
   losetup: "mount",
+  "docker-registry": "docker-registry",
+  htpasswd: "apache2-utils",
+  openssl: "openssl",
+  skopeo: "skopeo",
 };
 
 /** Installs what is missing and returns one line that says what was done. Throws where apt fails. */

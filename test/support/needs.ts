@@ -91,6 +91,10 @@ const PROBES = {
   zsh: () => tool("zsh", "zsh"),
   fish: () => tool("fish", "fish"),
   script: () => tool("script", "bsdutils"),
+  "docker-registry": () => tool("docker-registry", "docker-registry"),
+  htpasswd: () => tool("htpasswd", "apache2-utils"),
+  openssl: () => tool("openssl", "openssl"),
+  skopeo: () => tool("skopeo", "skopeo"),
 } satisfies Record<string, Probe>;
 
 /** What a test may need. */

@@ -39,3 +39,5 @@ export {
 export type { OciAlgorithm, OciDigest } from "./oci-digest.ts";
 export { formatPlatform, parsePlatform } from "./platform.ts";
 export type { Platform } from "./platform.ts";
+export { formatImageReference, parseImageName, parseImageReference } from "./reference.ts";
+export type { ImageReference, ShortName } from "./reference.ts";

@@ -1,0 +1,7 @@
+/** Images in registries, over HTTP. */
+
+export { openRegistrySource } from "./registry-source.ts";
+export type { RegistrySource } from "./registry-source.ts";
+export type { RegistryOptions } from "./options.ts";
+export type { Limits } from "./limits.ts";
+export type { Clock } from "./clock.ts";

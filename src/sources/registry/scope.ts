@@ -1,0 +1,10 @@
+/**
+ * What a token has to allow.
+ *
+ * Source: distribution, docs/content/spec/auth/scope.md.
+ */
+
+/** To read a repository. */
+export function pullScope(repository: string): string {
+  return `repository:${repository}:pull`;
+}
