@@ -11,6 +11,7 @@ const PACKAGE_OF_COMMAND = {
   fsverity: "fsverity",
   mandoc: "mandoc",
   zsh: "zsh",
+  zstd: "zstd",
   fish: "fish",
   python3: "python3",
   unshare: "util-linux",

@@ -19,6 +19,7 @@ import { join } from "node:path";
 import { CHECKOUT, launch, prepareCheckout } from "./checkout.mjs";
 import { setupOracle } from "./setup-oracle.mjs";
 import { setupPackages } from "./setup-packages.mjs";
+import { setupPeers } from "./setup-peers.mjs";
 import { setupSelinuxPolicy } from "./setup-selinux-policy.mjs";
 
 const VM_CONFIG = "test/vm/vitest.config.ts";
@@ -38,6 +39,7 @@ await launch(() => {
     attempt("Debian packages", setupPackages);
     attempt("C tools", setupOracle);
     attempt("SELinux policy", setupSelinuxPolicy);
+    attempt("podman and skopeo", setupPeers);
     if (withVm) attempt("virtual machines", setupVm);
   }
   const results = runVitest("vitest.config.ts", filters);

@@ -20,6 +20,7 @@ export * from "./erofs/version.ts";
 export * from "./tree/diff.ts";
 export * from "./tree/validate.ts";
 export * from "./tree/walk.ts";
+export * from "./chunked/mod.ts";
 export * from "./dump/mod.ts";
 export * from "./oci/mod.ts";
 export * from "./selinux/mod.ts";

@@ -17,6 +17,7 @@ import type { TestContext } from "vitest";
 import { findSharedVectors } from "./shared.ts";
 import { findCSource } from "./c-source.ts";
 import { findOracle } from "./oracle.ts";
+import { findPeers } from "./peers.ts";
 
 declare module "vitest" {
   interface TaskMeta {
@@ -74,6 +75,11 @@ const PROBES = {
       "needs the C project's source: run `npm run setup:oracle`, or set COMPOSEFS_C_SOURCE";
     return { reason, obtainable: isDebian };
   },
+  /** podman and skopeo that know zstd:chunked as it is now: `npm run setup:peers`. */
+  peers: () => {
+    if (findPeers() !== undefined) return undefined;
+    return { reason: "needs podman and skopeo: run `npm run setup:peers`", obtainable: isDebian };
+  },
   /** The conformance vectors that lie beside the checkout. */
   vectors: () =>
     findSharedVectors() === undefined
@@ -87,6 +93,7 @@ const PROBES = {
   fsverity: () => tool("fsverity", "fsverity"),
   python3: () => tool("python3", "python3"),
   bash: () => tool("bash", "bash"),
+  zstd: () => tool("zstd", "zstd"),
   man: () => tool("mandoc", "mandoc"),
   zsh: () => tool("zsh", "zsh"),
   fish: () => tool("fish", "fish"),
