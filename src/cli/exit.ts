@@ -30,7 +30,7 @@ export const EXIT_MEANINGS: readonly (readonly [status: number, meaning: string]
   [EXIT.usage, "The command line makes no sense; nothing was done."],
   [EXIT.different, "`diff` found differences."],
   [EXIT.missing, "`missing` found that objects are missing."],
-  [EXIT.verity, "An fs-verity digest was asked for, and the image has none or another."],
+  [EXIT.verity, "fs-verity was asked for, and what should have it has none, or another digest."],
   [EXIT.interrupted, "Interrupted; what was half written is gone."],
 ];
 

@@ -11,8 +11,9 @@ import { ComposefsError } from "../core/errors.ts";
 import { formatHelp, formatUse } from "./help.ts";
 import { Invocation } from "./invocation.ts";
 import type { Io } from "./io.ts";
+import { groupCommands, isCommandGroup } from "./spec.ts";
 import type { CommandSpec, OptionSpec, ProgramSpec } from "./spec.ts";
-import { COMPOSEFS } from "./table/composefs.ts";
+import { COMMAND_GROUPS, COMPOSEFS } from "./table/composefs.ts";
 import { versionLine } from "./version.ts";
 
 /** What a command's module offers. */
@@ -33,6 +34,8 @@ export const COMMAND_MODULES: Readonly<Record<string, () => Promise<CommandModul
   mk: () => import("./commands/mk.ts"),
   mount: () => import("./commands/mount.ts"),
   objects: () => import("./commands/objects.ts"),
+  "repo init": () => import("./commands/repo-init.ts"),
+  "repo status": () => import("./commands/repo-status.ts"),
   umount: () => import("./commands/umount.ts"),
 };
 
@@ -44,19 +47,17 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     "--version",
   );
   root.helpOption("-h, --help").usage(" ");
-  for (const spec of COMPOSEFS.commands) {
-    const title = `${COMPOSEFS.name} ${spec.name}`;
-    const command = newCommand(spec, title, io);
-    for (const option of spec.options) command.addOption(commanderOption(option));
-    for (const operand of spec.operands) {
-      const name = operand.variadic ? `${operand.name}...` : operand.name;
-      command.argument(operand.optional ? `[${name}]` : `<${name}>`);
+  const onStatus = (done: number): void => void (status = done);
+  for (const [word, entry] of groupCommands(COMPOSEFS.commands)) {
+    if (!isCommandGroup(entry)) {
+      root.addCommand(runnable(entry, word, io, onStatus));
+      continue;
     }
-    command.action(async () => {
-      const module = await COMMAND_MODULES[spec.name]!();
-      status = await module.run(invocationOf(spec, command), io);
-    });
-    root.addCommand(command);
+    const group = newCommand(groupSpec(word, entry), `${COMPOSEFS.name} ${word}`, io);
+    for (const spec of entry) {
+      group.addCommand(runnable(spec, `${word} ${spec.name}`, io, onStatus));
+    }
+    root.addCommand(group);
   }
   if (args.length === 0) {
     io.err.text(helpText(COMPOSEFS, COMPOSEFS.name, io));
@@ -70,6 +71,42 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     throw usageError(error, commandAt(args));
   }
   return status;
+}
+
+/** A command that runs its module; `name` is all that is typed for it. */
+function runnable(
+  spec: CommandSpec,
+  name: string,
+  io: Io,
+  onStatus: (status: number) => void,
+): Command {
+  const command = newCommand(spec, `${COMPOSEFS.name} ${name}`, io);
+  for (const option of spec.options) command.addOption(commanderOption(option));
+  for (const operand of spec.operands) {
+    const label = operand.variadic ? `${operand.name}...` : operand.name;
+    command.argument(operand.optional ? `[${label}]` : `<${label}>`);
+  }
+  command.action(async () => {
+    const module = await COMMAND_MODULES[name]!();
+    onStatus(await module.run(invocationOf(spec, command), io));
+  });
+  return command;
+}
+
+/** What the help says about a group. */
+function groupSpec(
+  word: string,
+  commands: readonly CommandSpec[],
+): CommandSpec & { readonly commands: readonly CommandSpec[] } {
+  return {
+    name: word,
+    brief: word,
+    description: [COMMAND_GROUPS[word]!],
+    operands: [],
+    options: [],
+    examples: commands.flatMap(({ examples }) => examples.slice(0, 1)),
+    commands,
+  };
 }
 
 function newCommand(spec: CommandSpec | ProgramSpec, title: string, io: Io): Command {
@@ -110,14 +147,21 @@ function invocationOf(spec: CommandSpec, command: Command): Invocation {
 
 /** The command that a command line is about, as far as one can be made out. */
 function commandAt(args: readonly string[]): CommandSpec | undefined {
-  const word = args.find((arg) => !arg.startsWith("-"));
-  return COMPOSEFS.commands.find((command) => command.name === word);
+  const [word, second] = args.filter((arg) => !arg.startsWith("-"));
+  const entry = groupCommands(COMPOSEFS.commands).get(word ?? "");
+  if (entry === undefined || !isCommandGroup(entry)) return entry;
+  const named = entry.find(({ name }) => name === second);
+  return named === undefined
+    ? groupSpec(word!, entry)
+    : { ...named, name: `${word} ${named.name}` };
 }
 
 function usageError(error: CommanderError, command: CommandSpec | undefined): ComposefsError {
   const title = command === undefined ? COMPOSEFS.name : `${COMPOSEFS.name} ${command.name}`;
   const [first = "", ...rest] = error.message.split("\n");
-  const what = displayText(first.replace(/^error: /, "") as ByteString);
+  // commander's word for a group without a command.
+  const said = first === "(outputHelp)" ? "a command is missing" : first.replace(/^error: /, "");
+  const what = displayText(said as ByteString);
   const hint = rest.map((line) => /^\((.*)\)$/.exec(line)?.[1]).find((line) => line !== undefined);
   const message = `${what.slice(0, 1).toUpperCase()}${what.slice(1)}`;
   return new ComposefsError("usage", `${message}\n${formatUse(command ?? COMPOSEFS, title)}`, {

@@ -35,7 +35,7 @@ export type ErrorCode =
   | "unsupported-platform" //    not Linux, or an architecture without a system call table
   // mount
   | "invalid-mount-options" //   options that contradict each other
-  | "verity-missing" //          a digest was asked for and the image has no fs-verity
+  | "verity-missing" //          fs-verity is required, and an image, object or repository has none
   | "verity-mismatch" //         a digest was asked for and the image has another one
   | "mount-failed" //            the kernel refused
   // store

@@ -19,6 +19,7 @@ import {
   lstatatIfExists,
   mkdirat,
   openat,
+  rmdirat,
 } from "../floor/mod.ts";
 import type { Fd } from "../floor/mod.ts";
 import { readMetaFile, writeMetaFile } from "./meta-file.ts";
@@ -60,10 +61,15 @@ export function initRepository(path: ByteString, options: InitOptions): InitResu
   const made = makeDirectory(path);
   const dirfd = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
   try {
+    const result =
+      options.resetMetadata === true
+        ? resetMetadata(path, dirfd, options)
+        : createOrFind(path, dirfd, options);
     if (made) syncParent(dirfd);
-    return options.resetMetadata === true
-      ? resetMetadata(path, dirfd, options)
-      : createOrFind(path, dirfd, options);
+    return result;
+  } catch (error) {
+    if (made) removeIfEmpty(path);
+    throw error;
   } finally {
     close(dirfd);
   }
@@ -162,6 +168,14 @@ function makeDirectory(path: ByteString): boolean {
   } catch (error) {
     if (isErrno(error, "EEXIST")) return false;
     throw error;
+  }
+}
+
+function removeIfEmpty(path: ByteString): void {
+  try {
+    rmdirat(AT_FDCWD, path);
+  } catch (error) {
+    if (!isErrno(error, "ENOTEMPTY", "EEXIST", "ENOENT")) throw error;
   }
 }
 

@@ -107,7 +107,7 @@ function seal(fd: Fd, metadata: RepositoryMetadata): void {
     throw new ComposefsError(
       "verity-missing",
       `Cannot enable fs-verity on "${META_JSON}": the file system does not support it`,
-      { hint: "choose another file system, or allow objects without fs-verity (--insecure)" },
+      { hint: "choose another file system, or allow that fs-verity is missing" },
     );
   }
 }

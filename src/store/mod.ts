@@ -12,4 +12,6 @@ export type { ImportOptions, Imported } from "./objects/import-object.ts";
 export type { ObjectsConfig, StagedObject, Verity } from "./objects/staged-object.ts";
 export { Repository } from "./repository.ts";
 export type { OpenedImage, OpenedStream, OpenOptions } from "./repository.ts";
+export { countRepository } from "./status.ts";
+export type { RepositoryCounts } from "./status.ts";
 export type { Transaction } from "./transaction.ts";

@@ -5,6 +5,7 @@ import { PROGRESS_MODES } from "../progress.ts";
 import { HELP_OPTION, VERSION_OPTION } from "../spec.ts";
 import type { CommandSpec, OptionSpec, ProgramSpec, Section } from "../spec.ts";
 import { CONTENT_OPTIONS, FORMAT_VERSIONS } from "./mkcomposefs.ts";
+import { REPO_COMMANDS } from "./repo.ts";
 
 const JSON_OPTION: OptionSpec = {
   name: "json",
@@ -378,6 +379,11 @@ const COMPLETION: CommandSpec = {
   ],
 };
 
+/** What the groups of commands are about, by the word that is typed first. */
+export const COMMAND_GROUPS: Readonly<Record<string, string>> = {
+  repo: "Makes and looks after repositories.",
+};
+
 export const COMPOSEFS: ProgramSpec & { readonly commands: readonly CommandSpec[] } = {
   name: "composefs",
   manual: 1,
@@ -398,6 +404,7 @@ export const COMPOSEFS: ProgramSpec & { readonly commands: readonly CommandSpec[
     DIGEST,
     MOUNT,
     UMOUNT,
+    ...REPO_COMMANDS,
     COMPLETION,
   ],
   options: [HELP_OPTION, VERSION_OPTION],
@@ -411,6 +418,7 @@ export const COMPOSEFS: ProgramSpec & { readonly commands: readonly CommandSpec[
   ],
   exitStatus: EXIT_MEANINGS,
   environment: [
+    ["COMPOSEFS_REPO", "The repository of commands that use one, unless an option names it."],
     [
       "NO_COLOR",
       "If set and not empty, no colours are used. They are only used on a terminal anyway.",

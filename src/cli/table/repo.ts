@@ -1,0 +1,109 @@
+/** `composefs repo`: the commands about a repository as a whole. */
+
+import { REPOSITORY_OPTIONS, REPOSITORY_PATH_OPTIONS } from "../repository-options.ts";
+import type { CommandSpec, OptionSpec, Section } from "../spec.ts";
+
+const JSON_OPTION: OptionSpec = {
+  name: "json",
+  brief: "Print JSON, in the shape described below",
+};
+
+const METADATA_KEYS: Section["terms"] & object = [
+  ["path", "path of the repository, as text"],
+  ["algorithm", "sha256 or sha512"],
+  ["verity", "required or missing-allowed"],
+  ["erofsFormats", "object of default (a number) and extra (numbers)"],
+];
+
+const INIT: CommandSpec = {
+  name: "repo init",
+  brief: "Make a repository",
+  description: [
+    "Makes a repository at PATH, or at the place that the options name, unless it is there already as it was asked for.",
+    "A repository is a directory that holds objects, images that need them, and names; composefs-rs uses the same. Its objects have fs-verity, so that the kernel checks each read, unless --verity=missing-allowed is given; this is decided once and for all.",
+  ],
+  operands: [{ name: "PATH", kind: "directory", optional: true }],
+  options: [
+    ...REPOSITORY_PATH_OPTIONS,
+    {
+      name: "algorithm",
+      value: { label: "NAME", kind: { choices: ["sha256", "sha512"] } },
+      brief: "Hash function of the digests: sha512 unless told",
+    },
+    {
+      name: "verity",
+      value: { label: "HOW", kind: { choices: ["required", "missing-allowed"] } },
+      brief: "Whether objects must have fs-verity: required unless told",
+      details: "With required, a file system without fs-verity is an error.",
+    },
+    {
+      name: "erofs-version",
+      value: { label: "N", kind: { choices: ["0", "1", "2"] } },
+      repeatable: true,
+      brief: "Format version of the images; may be repeated (1 unless told)",
+      details: "The first is the default; each image is also made in the others.",
+    },
+    {
+      name: "ensure",
+      brief: "Take a repository with other format versions as it is, and upgrade an old one",
+    },
+    {
+      name: "reset-metadata",
+      brief:
+        "Start anew: remove the names, images and streams that are there, and keep the objects",
+    },
+    JSON_OPTION,
+  ],
+  examples: [
+    {
+      command: "composefs repo init /srv/composefs",
+      brief: "Make a repository on a file system with fs-verity",
+    },
+    {
+      command: "composefs repo init --user --verity=missing-allowed",
+      brief: "Make one of your own, on any file system",
+    },
+  ],
+  sections: [
+    {
+      title: "JSON",
+      paragraphs: ["One object:"],
+      terms: [["outcome", "created, already or upgraded"], ...METADATA_KEYS],
+    },
+  ],
+};
+
+const STATUS: CommandSpec = {
+  name: "repo status",
+  brief: "Show what a repository is and holds",
+  description: [
+    "Prints the properties of a repository, and how many objects, images, streams and refs it holds. No file is read; `composefs repo fsck` does that.",
+  ],
+  operands: [],
+  options: [...REPOSITORY_OPTIONS, JSON_OPTION],
+  examples: [
+    { command: "composefs repo status", brief: "Show the repository that is used unless told" },
+    {
+      command: "composefs repo status --repo /srv/composefs --json | jq .objectBytes",
+      brief: "Tell how much is stored",
+    },
+  ],
+  sections: [
+    {
+      title: "JSON",
+      paragraphs: ["One object:"],
+      terms: [
+        ...METADATA_KEYS,
+        ["features", "object of compatible, readOnlyCompatible and incompatible: arrays of names"],
+        ["writable", "true, or false if this user, the file system or a feature forbids it"],
+        ["objects, objectBytes", "number of objects, and the sum of their sizes"],
+        ["images, streams", "numbers"],
+        ["imageRefs, streamRefs", "names that keep images and streams"],
+        ["temporary", "files that are being made, or whose maker died"],
+        ["strange", "files of no known name"],
+      ],
+    },
+  ],
+};
+
+export const REPO_COMMANDS: readonly CommandSpec[] = [INIT, STATUS];
