@@ -21,6 +21,8 @@ const PACKAGE_OF_COMMAND = {
   htpasswd: "apache2-utils",
   openssl: "openssl",
   skopeo: "skopeo",
+  umoci: "umoci",
+  podman: "podman",
 };
 
 /** Installs what is missing and returns one line that says what was done. Throws where apt fails. */

@@ -4,3 +4,7 @@ export * from "./directory/mod.ts";
 export { decompressLayer, detectCompression } from "./decompress.ts";
 export type * from "./image-source.ts";
 export * from "./registry/mod.ts";
+export { openImageSource } from "./open-image.ts";
+export type { OpenImageOptions } from "./open-image.ts";
+export { hostPlatform, resolveImage } from "./resolve-image.ts";
+export type { ResolvedManifest } from "./resolve-image.ts";

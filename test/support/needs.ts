@@ -102,6 +102,8 @@ const PROBES = {
   htpasswd: () => tool("htpasswd", "apache2-utils"),
   openssl: () => tool("openssl", "openssl"),
   skopeo: () => tool("skopeo", "skopeo"),
+  umoci: () => tool("umoci", "umoci"),
+  podman: () => tool("podman", "podman"),
 } satisfies Record<string, Probe>;
 
 /** What a test may need. */

@@ -43,14 +43,17 @@ export class JsonValue {
 
   /** The values of a list that may be missing. */
   list(name: string, most: number): JsonValue[] {
-    const found = this.optional(name);
-    if (found === undefined) return [];
-    const values = found.#value;
-    if (!Array.isArray(values)) throw found.invalid("is not a list");
+    return this.optional(name)?.items(most) ?? [];
+  }
+
+  /** The values of this list. */
+  items(most: number): JsonValue[] {
+    const values = this.#value;
+    if (!Array.isArray(values)) throw this.invalid("is not a list");
     if (values.length > most) {
-      throw found.invalid(`has ${values.length} entries, more than ${most}`);
+      throw this.invalid(`has ${values.length} entries, more than ${most}`);
     }
-    return values.map((value, i) => new JsonValue(this.#what, `${found.#path}[${i}]`, value));
+    return values.map((value, i) => new JsonValue(this.#what, `${this.#path}[${i}]`, value));
   }
 
   /** Names and texts of an object that may be missing; it has no prototype. */

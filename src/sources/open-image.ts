@@ -1,0 +1,58 @@
+/** Opens images by their names, wherever they are. */
+
+import { displayText } from "../core/bytes/byte-string.ts";
+import type { ByteString } from "../core/bytes/byte-string.ts";
+import { ComposefsError } from "../core/errors.ts";
+import { shown } from "../core/oci/json.ts";
+import { openArchiveFiles } from "./archive/open-archive.ts";
+import type { ArchiveOptions } from "./archive/open-archive.ts";
+import { parseDockerReference } from "./docker-archive/docker-manifest.ts";
+import { DockerArchiveSource } from "./docker-archive/docker-source.ts";
+import type { ImageSource } from "./image-source.ts";
+import { openDirectoryFiles } from "./layout/directory-files.ts";
+import { parseLayoutReference } from "./layout/layout-reference.ts";
+import { LayoutSource } from "./layout/layout-source.ts";
+import { openRegistrySource } from "./registry/mod.ts";
+import type { RegistryOptions } from "./registry/mod.ts";
+import { parseTransport } from "./transport.ts";
+
+/** Options of {@link openImageSource}; each transport takes those that mean something to it. */
+export interface OpenImageOptions extends ArchiveOptions {
+  readonly registry?: RegistryOptions | undefined;
+}
+
+/**
+ * Opens an image by its name: `docker://` or nothing, `oci:`, `oci-archive:`, `docker-archive:`. Paths
+ * in it are bytes: one in each code unit. Nothing of the image is believed before it is read. Throws
+ * `invalid-reference`, `corrupt-archive`, SyscallError.
+ */
+export async function openImageSource(
+  text: string,
+  options: OpenImageOptions = {},
+): Promise<ImageSource> {
+  const { transport, place } = parseTransport(text);
+  const name = displayText(text as ByteString);
+  switch (transport) {
+    case "oci": {
+      const { path, reference } = parseLayoutReference(place);
+      return new LayoutSource(openDirectoryFiles(path as ByteString, name), reference);
+    }
+    case "oci-archive": {
+      const { path, reference } = parseLayoutReference(place);
+      const files = await openArchiveFiles(path as ByteString, name, options);
+      return new LayoutSource(files, reference);
+    }
+    case "docker-archive": {
+      const { path, reference } = parseDockerReference(place);
+      const files = await openArchiveFiles(path as ByteString, name, options);
+      return new DockerArchiveSource(files, reference);
+    }
+    case "docker":
+      return openRegistrySource(place, options.registry);
+    case "containers-storage":
+      throw new ComposefsError(
+        "invalid-reference",
+        `Cannot open image ${shown(text)}: ${transport} is not known yet`,
+      );
+  }
+}
