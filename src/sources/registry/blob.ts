@@ -13,7 +13,8 @@ import type { Answer } from "./exchange.ts";
 import { nameOf } from "./manifests.ts";
 import type { Repository } from "./manifests.ts";
 import { NetworkError } from "./network-error.ts";
-import { Retries, isRetryable } from "./retry.ts";
+import { isRetryable } from "./retry.ts";
+import type { Retries } from "./retry.ts";
 import { pullScope } from "./scope.ts";
 
 /** A transfer that brought so much before it was cut is not counted as a failure. */
@@ -27,9 +28,8 @@ export async function* openBlob(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const what = `blob ${descriptor.digest} of ${nameOf(place)}`;
   const check = new DigestCheck(descriptor, what);
-  const { limits, clock } = place.client;
-  const retries = new Retries(limits, clock);
-  const download = new Download(place, descriptor, check, what, signal);
+  const retries = place.client.retries();
+  const download = new Download(place, descriptor, check, what, retries, signal);
   // An empty blob is asked for as well: it may not be there.
   for (;;) {
     const before = check.size;
@@ -57,6 +57,7 @@ class Download {
   readonly #descriptor: Descriptor;
   readonly #check: DigestCheck;
   readonly #what: string;
+  readonly #retries: Retries;
   readonly #signal: AbortSignal | undefined;
   #validator: string | undefined;
   #canResume = true;
@@ -66,12 +67,14 @@ class Download {
     descriptor: Descriptor,
     check: DigestCheck,
     what: string,
+    retries: Retries,
     signal: AbortSignal | undefined,
   ) {
     this.#place = place;
     this.#descriptor = descriptor;
     this.#check = check;
     this.#what = what;
+    this.#retries = retries;
     this.#signal = signal;
   }
 
@@ -120,6 +123,7 @@ class Download {
       path: `/v2/${repository}/blobs/${this.#descriptor.digest}`,
       headers,
       scopes: [pullScope(repository)],
+      retries: this.#retries,
       signal: this.#signal,
     });
     // A weak one may not be asked with (RFC 9110, 13.1.5).

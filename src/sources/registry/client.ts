@@ -14,6 +14,7 @@ import { ANSWER_MAX } from "./limits.ts";
 import type { Limits } from "./limits.ts";
 import { NetworkError } from "./network-error.ts";
 import type { Credentials } from "./credentials.ts";
+import type { Retries } from "./retry.ts";
 import { Transport, readWhole } from "./transport.ts";
 import type { TransportOptions, WholeAnswer } from "./transport.ts";
 
@@ -26,8 +27,8 @@ export interface RegistryRequest {
   readonly body?: ExchangeRequest["body"];
   /** What has to be allowed: `repository:name:pull`. */
   readonly scopes: readonly string[];
-  /** Tries at most, unless the client's. */
-  readonly attempts?: number | undefined;
+  /** Counts the tries; as many as the limits allow unless told. */
+  readonly retries?: Retries | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -53,18 +54,14 @@ const WORDS_MAX = 65536;
 export class RegistryClient {
   /** As in a reference, for people. */
   readonly registry: string;
-  readonly limits: Limits;
-  readonly clock: Clock;
   readonly #transport: Transport;
   readonly #authorizer: Authorizer;
   readonly #secure: URL;
   #base: URL | undefined;
 
   constructor(options: ClientOptions) {
-    const { registry, clock, limits, isInsecure } = options;
+    const { registry, isInsecure } = options;
     this.registry = registry;
-    this.clock = clock;
-    this.limits = limits;
     this.#secure = new URL(`https://${HOST_OF[registry] ?? registry}/`);
     if (!isInsecure) this.#base = this.#secure;
     this.#transport = new Transport({ ...options });
@@ -73,14 +70,19 @@ export class RegistryClient {
 
   /** Asks, shows what it takes, and returns the answer, whatever its status is but 401. */
   async open(request: RegistryRequest): Promise<Answer> {
-    return await this.#authorized(request, (one, attempts) => this.#transport.open(one, attempts));
+    return await this.#authorized(request, (one, retries) => this.#transport.open(one, retries));
   }
 
   /** The same for a small answer: all of it. */
   async metadata(request: RegistryRequest, maxBytes = ANSWER_MAX): Promise<WholeAnswer> {
-    return await this.#authorized(request, (one, attempts) =>
-      this.#transport.metadata(one, maxBytes, attempts),
+    return await this.#authorized(request, (one, retries) =>
+      this.#transport.metadata(one, maxBytes, retries),
     );
+  }
+
+  /** A count of tries, by the limits. */
+  retries(attempts?: number): Retries {
+    return this.#transport.retries(attempts);
   }
 
   /** What a refusal means, as an error: `what` could not be done. Reads what is left of the answer. */
@@ -113,7 +115,7 @@ export class RegistryClient {
 
   async #authorized<A extends Answer | WholeAnswer>(
     request: RegistryRequest,
-    send: (request: ExchangeRequest, attempts?: number) => Promise<A>,
+    send: (request: ExchangeRequest, retries: Retries) => Promise<A>,
   ): Promise<A> {
     const { scopes, signal } = request;
     let shown = await this.#authorizer.current(scopes);
@@ -144,20 +146,20 @@ export class RegistryClient {
   async #sendTo<A extends Answer | WholeAnswer>(
     request: RegistryRequest,
     shown: string | undefined,
-    send: (request: ExchangeRequest, attempts?: number) => Promise<A>,
+    send: (request: ExchangeRequest, retries: Retries) => Promise<A>,
   ): Promise<A> {
-    const { attempts } = request;
-    if (this.#base !== undefined) return await send(complete(request, this.#base, shown), attempts);
+    const retries = request.retries ?? this.retries();
+    if (this.#base !== undefined) return await send(complete(request, this.#base, shown), retries);
     // Insecure registries: TLS first, and without it where there is none.
     try {
-      const answer = await send(complete(request, this.#secure, shown), 1);
+      const answer = await send(complete(request, this.#secure, shown), this.retries(1));
       this.#base ??= this.#secure;
       return answer;
     } catch (error) {
       if (!(error instanceof NetworkError)) throw error;
     }
     const plain = new URL(this.#secure.href.replace(/^https:/, "http:"));
-    const answer = await send(complete(request, plain, shown), attempts);
+    const answer = await send(complete(request, plain, shown), retries);
     this.#base ??= plain;
     return answer;
   }

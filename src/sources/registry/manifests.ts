@@ -58,7 +58,7 @@ export async function readManifest(
       path: `/v2/${repository}/manifests/${tagOrDigest}`,
       headers: { accept: ACCEPT },
       scopes: [pullScope(repository)],
-      attempts,
+      retries: client.retries(attempts),
       signal,
     },
     MANIFEST_SIZE_MAX,
@@ -107,7 +107,7 @@ export async function peekManifest(
     path: `/v2/${repository}/manifests/${tagOrDigest}`,
     headers: { accept: ACCEPT },
     scopes: [pullScope(repository)],
-    attempts,
+    retries: client.retries(attempts),
     signal,
   });
   if (answer.status === 405 || answer.status === 501) return undefined;

@@ -51,56 +51,61 @@ export class Transport {
   }
 
   /** Sends until there is an answer that does not pass by itself; whatever its status is. */
-  async open(request: ExchangeRequest, attempts = this.#options.limits.attempts): Promise<Answer> {
-    const { limits, clock, onRetry } = this.#options;
-    const retries = new Retries({ ...limits, attempts }, clock);
-    // A stream is sent once; a second PATCH would append its bytes a second time.
-    const isRepeatable = request.body?.kind !== "stream" && request.method !== "PATCH";
-    for (;;) {
-      try {
-        const answer = await this.#follow(request);
-        if (!isRepeatable || !isPassing(answer.status)) return answer;
-        const isWorthIt = await retries.next(answer.headers["retry-after"], request.signal);
-        if (!isWorthIt) return answer;
-        onRetry?.(request.url, `status ${answer.status}`);
-        answer.discard();
-      } catch (error) {
-        if (!isRepeatable || !isRetryable(error)) throw error;
-        if (!(await retries.next(undefined, request.signal))) throw error;
-        onRetry?.(request.url, error.message);
-      }
-    }
+  async open(request: ExchangeRequest, retries = this.retries()): Promise<Answer> {
+    return await this.#persist(request, retries, () => this.#follow(request));
   }
 
   /** The same for a small answer: all of it, within the time for that, and the size. */
   async metadata(
     request: ExchangeRequest,
     maxBytes = ANSWER_MAX,
-    attempts = this.#options.limits.attempts,
+    retries = this.retries(),
   ): Promise<WholeAnswer> {
-    const { limits, clock } = this.#options;
-    const retries = new Retries({ ...limits, attempts }, clock);
-    for (;;) {
-      const total = new TotalLimit(limits.metadata, request);
+    return await this.#persist(request, retries, async () => {
+      const total = new TotalLimit(this.#options.limits.metadata, request);
       try {
-        const answer = await this.open({ ...request, signal: total.signal }, attempts);
+        const answer = await this.#follow({ ...request, signal: total.signal });
         const bytes = await readWhole(answer, maxBytes);
         return { url: answer.url, status: answer.status, headers: answer.headers, bytes };
-      } catch (error) {
-        request.signal?.throwIfAborted();
-        // Cut in the body: `open` saw an answer, so its own tries are not used up.
-        const isCut = error instanceof NetworkError && error.failure === "cut";
-        if (!isCut || !(await retries.next(undefined, request.signal))) throw error;
       } finally {
         total.end();
       }
-    }
+    });
+  }
+
+  /** A count of tries, by the limits. */
+  retries(attempts = this.#options.limits.attempts): Retries {
+    return new Retries({ ...this.#options.limits, attempts }, this.#options.clock);
   }
 
   /** Closes all connections that are not in use. */
   close(): void {
     this.#httpAgent.destroy();
     for (const agent of this.#httpsAgents.values()) agent.destroy();
+  }
+
+  async #persist<A extends Answer | WholeAnswer>(
+    request: ExchangeRequest,
+    retries: Retries,
+    send: () => Promise<A>,
+  ): Promise<A> {
+    const { url, method, body, signal } = request;
+    // A stream is sent once; a second PATCH would append its bytes a second time.
+    const isRepeatable = body?.kind !== "stream" && method !== "PATCH";
+    for (;;) {
+      try {
+        const answer = await send();
+        if (!isRepeatable || !isPassing(answer.status)) return answer;
+        if (!(await retries.next(answer.headers["retry-after"], signal))) return answer;
+        this.#options.onRetry?.(url, `status ${answer.status}`);
+        if ("discard" in answer) answer.discard();
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!isRepeatable || !isRetryable(error)) throw error;
+        if (!(await retries.next(undefined, signal))) throw error;
+        this.#options.onRetry?.(url, error.message);
+      }
+    }
   }
 
   async #follow(request: ExchangeRequest): Promise<Answer> {
