@@ -30,8 +30,8 @@ import {
 import type { Fd } from "../../floor/mod.ts";
 import { DigestClaims } from "../../store/objects/claims.ts";
 import { ObjectFailure, asStoreError, storeError } from "../../store/objects/object-failure.ts";
-import type { StagedObject } from "../../store/objects/staged-object.ts";
-import type { StoreConfig } from "./tasks.ts";
+import type { ClaimedStore } from "../../store/objects/object-writer.ts";
+import type { ObjectsConfig, StagedObject, Verity } from "../../store/objects/staged-object.ts";
 import type { TaskPool } from "./task-pool.ts";
 
 const DIRECTORY_MODE = 0o755;
@@ -46,6 +46,8 @@ const PUBLISH_BATCH = 256;
 export class ObjectStore {
   readonly #path: ByteString;
   readonly #dirfd: Fd;
+  readonly #verity: Verity;
+  readonly #ownsDirectory: boolean;
   readonly #fresh: boolean;
   /** Directories made for the store, the outermost first. */
   readonly #made: readonly ByteString[];
@@ -77,7 +79,8 @@ export class ObjectStore {
       }
       const dirfd = openat(AT_FDCWD, trimmed, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
       try {
-        return new ObjectStore(trimmed, dirfd, made, groupObjects);
+        const store = { path: trimmed, dirfd, verity: "missing-allowed" } as const;
+        return new ObjectStore(store, made, groupObjects);
       } catch (error) {
         close(dirfd);
         throw error;
@@ -88,23 +91,34 @@ export class ObjectStore {
     }
   }
 
+  /** A store in the directory of objects of a repository, which stays its owner's. */
+  static in(config: ObjectsConfig, groupObjects: number): ObjectStore {
+    return new ObjectStore(config, undefined, groupObjects);
+  }
+
+  /** `made` is `undefined` for a directory of somebody else. */
   private constructor(
-    path: ByteString,
-    dirfd: Fd,
-    made: readonly ByteString[],
+    store: Pick<ObjectsConfig, "path" | "dirfd" | "verity">,
+    made: readonly ByteString[] | undefined,
     groupObjects: number,
   ) {
-    this.#path = path;
-    this.#dirfd = dirfd;
-    this.#made = made;
+    this.#path = store.path;
+    this.#dirfd = store.dirfd;
+    this.#verity = store.verity;
+    this.#made = made ?? [];
+    this.#ownsDirectory = made !== undefined;
     this.#groupObjects = groupObjects;
-    this.#fresh = !readDirectory(dirfd).some(({ name }) => /^[0-9a-f]{2}$/.test(name));
+    this.#fresh = !hasPrefixes(store.dirfd);
   }
 
   /** What the threads need to know. */
-  get config(): StoreConfig {
-    const verity = "missing-allowed";
-    return { dirfd: this.#dirfd, claims: this.#claims.memory, fresh: this.#fresh, verity };
+  get config(): ClaimedStore {
+    return {
+      dirfd: this.#dirfd,
+      verity: this.#verity,
+      claims: this.#claims.memory,
+      fresh: this.#fresh,
+    };
   }
 
   /** Objects that were not in the store before, and their bytes. */
@@ -164,7 +178,7 @@ export class ObjectStore {
   }
 
   close(): void {
-    close(this.#dirfd);
+    if (this.#ownsDirectory) close(this.#dirfd);
   }
 
   /** What a thread reported, as an error. */
@@ -228,6 +242,16 @@ export class ObjectStore {
       }
     }
     this.#prefixes.add(prefix);
+  }
+}
+
+/** Read by a descriptor of its own: where a shared one stands is everybody's. */
+function hasPrefixes(dirfd: Fd): boolean {
+  const own = openat(dirfd, ".", O_RDONLY | O_DIRECTORY);
+  try {
+    return readDirectory(own).some(({ name }) => /^[0-9a-f]{2}$/.test(name));
+  } finally {
+    close(own);
   }
 }
 

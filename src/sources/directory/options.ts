@@ -3,10 +3,11 @@
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import type { FsVerityAlgorithm } from "../../core/fsverity/digest.ts";
 import type { Directory } from "../../core/tree/node.ts";
+import type { ObjectsConfig } from "../../store/objects/staged-object.ts";
 
 /** Options of {@link scanDirectory}. Everything is off unless told. */
 export interface ScanOptions {
-  /** What the digests of files are made with; sha256 unless told. */
+  /** What the digests of files are made with; sha256 unless told, or that of `objects`. */
   readonly algorithm?: FsVerityAlgorithm | undefined;
   /** All times become 1970-01-01. */
   readonly useEpoch?: boolean | undefined;
@@ -25,6 +26,11 @@ export interface ScanOptions {
   readonly threads?: number | undefined;
   /** Where the content of external files goes: made with its parents if it is missing. */
   readonly digestStore?: ByteString | undefined;
+  /**
+   * Where it goes instead: the objects of a repository, whose `algorithm` is used. Their names are durable
+   * when the scan returns; a transaction may link to them then.
+   */
+  readonly objects?: ObjectsConfig | undefined;
   /** Ends the scan with the signal's reason; nothing is left behind. */
   readonly signal?: AbortSignal | undefined;
   /** Told after every few hundred files. What it throws ends the scan. */

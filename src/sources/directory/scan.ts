@@ -91,12 +91,9 @@ class Scan {
     this.#limits = limitsFor(threads);
     const { useEpoch = false } = options;
     this.#walk = new DirectoryWalk({ useEpoch, xattrs, ...this.#limits });
-    this.#store =
-      options.digestStore === undefined
-        ? undefined
-        : ObjectStore.open(options.digestStore, this.#limits.groupObjects);
+    this.#store = openStore(options, this.#limits.groupObjects);
     const config: ThreadConfig = {
-      algorithm: options.algorithm ?? "sha256",
+      algorithm: options.objects?.algorithm ?? options.algorithm ?? "sha256",
       xattrs,
       skipDevices: options.skipDevices ?? false,
       cancelled: this.#cancelled,
@@ -312,4 +309,10 @@ class Scan {
     }
     return cannotRead(joinPath(part.directory.path, part.names[0]!), failure);
   }
+}
+
+function openStore(options: ScanOptions, groupObjects: number): ObjectStore | undefined {
+  const { digestStore, objects } = options;
+  if (objects !== undefined) return ObjectStore.in(objects, groupObjects);
+  return digestStore === undefined ? undefined : ObjectStore.open(digestStore, groupObjects);
 }

@@ -6,7 +6,7 @@ import type { FsVerityAlgorithm } from "../../core/fsverity/digest.ts";
 import type { Fd } from "../../floor/mod.ts";
 import type { ObjectFailure } from "../../store/objects/object-failure.ts";
 import type { ClaimedStore } from "../../store/objects/object-writer.ts";
-import type { StagedObject, Verity } from "../../store/objects/staged-object.ts";
+import type { StagedObject } from "../../store/objects/staged-object.ts";
 import type { ReadFailure } from "./entry-failure.ts";
 import type { XattrChoice } from "./read-xattrs.ts";
 
@@ -17,12 +17,7 @@ export interface ThreadConfig {
   readonly skipDevices: boolean;
   /** Not 0: stop at the next entry. */
   readonly cancelled: SharedArrayBuffer;
-  readonly store: StoreConfig | undefined;
-}
-
-/** The store as the threads see it. */
-export interface StoreConfig extends ClaimedStore {
-  readonly verity: Verity;
+  readonly store: ClaimedStore | undefined;
 }
 
 /** A piece of work. */

@@ -10,15 +10,16 @@ import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import { FileStat } from "../../floor/mod.ts";
 import type { Fd, TemporaryFile } from "../../floor/mod.ts";
 import { DigestClaims } from "./claims.ts";
-import { hasObject } from "./find-object.ts";
+import { glanceAtObject, hasObject } from "./find-object.ts";
 import { ObjectFiles } from "./object-files.ts";
 import { onStore } from "./object-failure.ts";
-import type { StagedObject } from "./staged-object.ts";
+import type { StagedObject, Verity } from "./staged-object.ts";
 
 /** The store of a run, as its threads see it. */
 export interface ClaimedStore {
   /** The directory, open. */
   readonly dirfd: Fd;
+  readonly verity: Verity;
   /** See {@link DigestClaims}. */
   readonly claims: SharedArrayBuffer;
   /** The store was empty when the run began, so that most objects will be new. */
@@ -57,7 +58,11 @@ export class ObjectWriter {
     // An empty store has nothing to look for; what another process puts there meanwhile is found
     // when the object gets its name.
     if (this.#store.fresh) return true;
-    return onStore(() => !hasObject(this.#store.dirfd, digest, size, this.#stat));
+    const { dirfd, verity } = this.#store;
+    if (verity === "missing-allowed") {
+      return onStore(() => !hasObject(dirfd, digest, size, this.#stat));
+    }
+    return onStore(() => glanceAtObject(dirfd, digest, size, verity, this.#stat) !== "present");
   }
 
   /** Stages content that is in memory; `source` is the file it was read from, to share extents with. */
