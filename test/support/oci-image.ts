@@ -31,7 +31,7 @@ export interface TestImageOptions {
 }
 
 /** Two small layers, and one that takes several reads. */
-const SAMPLE_LAYERS: readonly Buffer[] = [
+export const SAMPLE_LAYERS: readonly Buffer[] = [
   archive(
     member({ name: "etc/", typeflag: "5", mode: 0o755 }),
     member({ name: "etc/motd" }, "welcome\n"),
@@ -75,7 +75,7 @@ export async function makeImage(options: TestImageOptions = {}): Promise<TestIma
 }
 
 /** A layer as it is stored. */
-async function compressLayer(layer: Buffer, how: LayerCompression): Promise<Buffer> {
+export async function compressLayer(layer: Buffer, how: LayerCompression): Promise<Buffer> {
   if (how === "none") return layer;
   if (how === "gzip") return gzipSync(layer);
   const { compression } = await loadZstd("libzstd");
