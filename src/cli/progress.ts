@@ -6,6 +6,7 @@
  */
 
 import type { Output } from "./output.ts";
+import { RateMeter, secondsLeft } from "./rate.ts";
 
 /** What the work tells about itself. */
 export interface ProgressEvent {
@@ -25,9 +26,6 @@ export type ProgressMode = (typeof PROGRESS_MODES)[number];
 /** Milliseconds between two lines of each kind. */
 const INTERVAL = { terminal: 100, plain: 5000, json: 1000 } as const;
 
-/** The rate is measured over about this many milliseconds, so that it follows and does not jump. */
-const RATE_WINDOW = 5000;
-
 const PHASE_NAME = {
   scan: "Scanning",
   digest: "Hashing",
@@ -45,40 +43,31 @@ export interface ProgressState extends ProgressEvent {
 
 /** Turns events into rates. Times are milliseconds of any steady clock. */
 export class ProgressMeter {
-  #samples: { at: number; files: number; bytes: number }[] = [];
+  #files = new RateMeter();
+  #bytes = new RateMeter();
   #event: ProgressEvent | undefined;
 
   /** Takes an event that happened at `now`. */
   update(event: ProgressEvent, now: number): void {
-    if (event.phase !== this.#event?.phase) this.#samples = [];
-    this.#event = event;
-    const last = this.#samples.at(-1);
-    // A hundred samples span the window; more would only cost memory.
-    if (last !== undefined && now - last.at < RATE_WINDOW / 100) return;
-    this.#samples.push({ at: now, files: event.files, bytes: event.bytes });
-    while (this.#samples.length > 2 && now - this.#samples[1]!.at >= RATE_WINDOW) {
-      this.#samples.shift();
+    if (event.phase !== this.#event?.phase) {
+      this.#files = new RateMeter();
+      this.#bytes = new RateMeter();
     }
+    this.#event = event;
+    this.#files.update(event.files, now);
+    this.#bytes.update(event.bytes, now);
   }
 
   /** What is known at `now`, or nothing before the first event. */
   state(now: number): ProgressState | undefined {
     const event = this.#event;
-    const first = this.#samples[0];
-    if (event === undefined || first === undefined) return undefined;
-    const seconds = (now - first.at) / 1000;
-    const rate = (done: number) => (seconds > 0 ? done / seconds : 0);
-    const bytesPerSecond = rate(event.bytes - first.bytes);
-    const filesPerSecond = rate(event.files - first.files);
+    if (event === undefined) return undefined;
+    const bytesPerSecond = this.#bytes.rate(now);
     const left =
-      timeLeft(event.bytes, event.totalBytes, bytesPerSecond) ??
-      timeLeft(event.files, event.totalFiles, filesPerSecond);
+      secondsLeft(event.bytes, event.totalBytes, bytesPerSecond) ??
+      secondsLeft(event.files, event.totalFiles, this.#files.rate(now));
     return { ...event, bytesPerSecond, secondsLeft: left };
   }
-}
-
-function timeLeft(done: number, total: number | undefined, rate: number): number | undefined {
-  return total === undefined || rate <= 0 ? undefined : Math.max(0, (total - done) / rate);
 }
 
 /** A line for people, at most `width` columns wide. */

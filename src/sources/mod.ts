@@ -8,3 +8,4 @@ export { openImageSource } from "./open-image.ts";
 export type { OpenImageOptions } from "./open-image.ts";
 export { hostPlatform, resolveImage } from "./resolve-image.ts";
 export type { ResolvedManifest } from "./resolve-image.ts";
+export * from "./pull/mod.ts";

@@ -1,0 +1,94 @@
+/** The EROFS images of an image whose layers have just come, or lie in the repository. */
+
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { memorySource } from "../../core/bytes/source.ts";
+import { ComposefsError } from "../../core/errors.ts";
+import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
+import type { LayerDirectory } from "../../core/oci/layer.ts";
+import type { OciDigest } from "../../core/oci/oci-digest.ts";
+import { openSplitStream } from "../../core/splitstream/reader.ts";
+import {
+  composeRootfs,
+  erofsRefName,
+  readLayerTree,
+  readRepositoryLayer,
+  writeErofsImages,
+} from "../../store/mod.ts";
+import type { ComposeOptions, ErofsVariant, Transaction } from "../../store/mod.ts";
+import type { PullContext } from "./context.ts";
+import type { ImportedLayer } from "./import-layers.ts";
+import type { PulledErofs } from "./options.ts";
+
+/** What the EROFS images are made of, and where they go. */
+export interface ComposeWork extends PullContext {
+  readonly transaction: Transaction;
+  /** The lowest first. */
+  readonly diffIds: readonly OciDigest[];
+  readonly imported: ReadonlyMap<OciDigest, ImportedLayer>;
+}
+
+/** Makes EROFS images; returns them with the names that they get in the config's stream. */
+export async function composePulled(
+  work: ComposeWork,
+  variants: readonly ErofsVariant[],
+): Promise<Map<ByteString, PulledErofs>> {
+  const trees = new Map<OciDigest, LayerDirectory>();
+  for (const diffId of new Set(work.diffIds)) trees.set(diffId, readTree(work, diffId));
+  const layers = work.diffIds.map((diffId) => trees.get(diffId)!);
+  const made = new Map<ByteString, PulledErofs>();
+  for (const bootable of [false, true]) {
+    const wanted = variants.filter((variant) => variant.bootable === bootable);
+    if (wanted.length === 0) continue;
+    const compose: ComposeOptions = bootable ? await bootOptions(work) : {};
+    const root = composeRootfs(layers, compose);
+    const images = writeErofsImages(
+      root,
+      wanted.map(({ version }) => version),
+    );
+    for (const variant of wanted) {
+      const digest = work.transaction.putImage(images.get(variant.version)!);
+      made.set(erofsRefName(variant), { ...variant, digest });
+    }
+  }
+  return made;
+}
+
+async function bootOptions({ repo, transaction, options }: ComposeWork): Promise<ComposeOptions> {
+  const { keepUserXattrs = false, labels: label } = options;
+  const boot = { bootable: true, keepUserXattrs };
+  if (label === undefined) return boot;
+  // The policy is in files of the image, which can be read when their objects have names.
+  await transaction.commit();
+  return {
+    ...boot,
+    labels: {
+      label,
+      read(content, maxBytes) {
+        if (content.kind === "inline") return content.data;
+        const digest = content.kind === "external" ? content.digest : undefined;
+        return digest === undefined ? new Uint8Array(0) : repo.readObject(digest, maxBytes);
+      },
+    },
+  };
+}
+
+function readTree(
+  { repo, zstd, limits, imported }: ComposeWork,
+  diffId: OciDigest,
+): LayerDirectory {
+  const layer = imported.get(diffId);
+  if (layer === undefined) return readRepositoryLayer(repo, diffId, zstd, limits);
+  let next = 0;
+  return readLayerTree(openSplitStream(memorySource(layer.stream)), {
+    decompression: zstd,
+    tar: limits,
+    maxNodes: limits.entries,
+    expandSparse: () => sparseFile(layer.sparseFiles[next++]),
+  });
+}
+
+function sparseFile(digest: FsVerityDigest | undefined): FsVerityDigest {
+  if (digest === undefined)
+    throw new ComposefsError("corrupt-stream", "Cannot read layer: a sparse file is missing");
+  return digest;
+}

@@ -1,0 +1,16 @@
+/** What all steps of a pull share. */
+
+import type { Zstd } from "../../floor/mod.ts";
+import type { Repository } from "../../store/mod.ts";
+import type { ImageSource } from "../image-source.ts";
+import type { LayerLimits } from "./limits.ts";
+import type { PullOptions } from "./options.ts";
+
+/** One pull. */
+export interface PullContext {
+  readonly repo: Repository;
+  readonly source: ImageSource;
+  readonly zstd: Zstd;
+  readonly limits: LayerLimits;
+  readonly options: PullOptions;
+}

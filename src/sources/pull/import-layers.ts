@@ -1,0 +1,115 @@
+/** All layers of an image, or blobs of an artifact, into the repository: several at once, the largest first. */
+
+import { availableParallelism } from "node:os";
+
+import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
+import type { OciDigest } from "../../core/oci/oci-digest.ts";
+import { layerStreamName } from "../../store/mod.ts";
+import type { StagingStats, Transaction } from "../../store/mod.ts";
+import type { PullContext } from "./context.ts";
+import { importLayer } from "./import-layer.ts";
+import type { WantedLayer } from "./import-layer.ts";
+import { LayerPool } from "./layer-pool.ts";
+import type { ContentPair } from "./layer-task.ts";
+import { pullBlob } from "./pull-blobs.ts";
+import { emptyStats } from "./stats.ts";
+
+/** A layer that has to be fetched, and its place in the manifest. */
+export interface MissingLayer extends WantedLayer {
+  readonly index: number;
+}
+
+/** A layer that has been fetched. */
+export interface ImportedLayer {
+  readonly streamDigest: FsVerityDigest;
+  /** Bytes that were fetched. */
+  readonly fetched: number;
+  /** Bytes of the archive, uncompressed. */
+  readonly size: number;
+  readonly entries: number;
+  readonly objects: StagingStats;
+  readonly contents: readonly ContentPair[];
+  /** Its splitstream, and the sparse files in it; see `SplitLayer`. */
+  readonly stream: Uint8Array;
+  readonly sparseFiles: readonly FsVerityDigest[];
+}
+
+/** While one layer waits for its disk, the others go on. */
+const LAYERS_AT_ONCE_MIN = 3;
+
+/**
+ * Imports layers into a transaction. When one fails, those that are complete by then are committed, so
+ * that the next try need not fetch them, and the error is thrown.
+ */
+export async function importLayers(
+  { repo, zstd, source, limits, options }: PullContext,
+  transaction: Transaction,
+  layers: readonly MissingLayer[],
+  kind: "layers" | "blobs",
+): Promise<Map<OciDigest, ImportedLayer>> {
+  const imported = new Map<OciDigest, ImportedLayer>();
+  if (layers.length === 0) return imported;
+  const { layersAtOnce = Math.max(LAYERS_AT_ONCE_MIN, availableParallelism()) } = options;
+  const lanes = Math.min(layersAtOnce, layers.length);
+  const pool = new LayerPool({ objects: repo.objects, limits }, lanes);
+  const stop = new AbortController();
+  const { signal } =
+    options.signal === undefined
+      ? stop
+      : { signal: AbortSignal.any([stop.signal, options.signal]) };
+  const queue = [...layers].sort((a, b) => b.descriptor.size - a.descriptor.size);
+
+  async function importNext(layer: MissingLayer): Promise<void> {
+    let fetched = 0;
+    const onFetched = (bytes: number): void => {
+      fetched = bytes;
+      options.onProgress?.({ kind: "progress", index: layer.index, fetched });
+    };
+    if (kind === "blobs") {
+      const work = { source, transaction, zstd, signal };
+      const streamDigest = await pullBlob(work, layer.descriptor, onFetched);
+      imported.set(layer.diffId, { ...NO_LAYER, streamDigest, fetched, size: fetched });
+    } else {
+      const worked = await importLayer(
+        pool,
+        layer,
+        { limits, signal, onFetched },
+        options.importers,
+      );
+      transaction.objects.adopt(worked.staged);
+      const streamDigest = transaction.putStream(layerStreamName(layer.diffId), worked.stream);
+      imported.set(layer.diffId, { ...worked, streamDigest, fetched });
+    }
+    const saved = Math.max(0, layer.descriptor.size - fetched);
+    options.onProgress?.({ kind: "layer-done", index: layer.index, saved });
+  }
+
+  async function runLane(): Promise<void> {
+    try {
+      for (let layer = queue.shift(); layer !== undefined; layer = queue.shift()) {
+        signal.throwIfAborted();
+        await importNext(layer);
+      }
+    } catch (error) {
+      stop.abort(error);
+    }
+  }
+
+  try {
+    await Promise.all(Array.from({ length: lanes }, runLane));
+    if (!stop.signal.aborted) return imported;
+    // The error that led here tells more than one of saving what is left.
+    if (imported.size > 0) await transaction.commit().catch(() => {});
+    throw stop.signal.reason;
+  } finally {
+    await pool.close();
+  }
+}
+
+const NO_LAYER = {
+  entries: 0,
+  objects: emptyStats(),
+  contents: [],
+  stream: new Uint8Array(0),
+  sparseFiles: [],
+} as const;

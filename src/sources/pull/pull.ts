@@ -1,0 +1,213 @@
+/**
+ * Pulls an OCI image, or an artifact, into a repository.
+ *
+ * What is there is not fetched: an image whose manifest, layers and EROFS images are complete costs the
+ * one request that tells its digest; a layer is known by its diff ID, whichever image brought it. What is
+ * new becomes visible in one transaction, the tag last.
+ */
+
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { parseImageConfig } from "../../core/oci/image-config.ts";
+import { parseManifest } from "../../core/oci/manifest.ts";
+import { isConfigMediaType } from "../../core/oci/media-type.ts";
+import type { OciDigest } from "../../core/oci/oci-digest.ts";
+import { loadZstd } from "../../floor/mod.ts";
+import {
+  diffIdsOf,
+  findConfig,
+  findImage,
+  layerStreamName,
+  manifestStreamName,
+  putConfig,
+  putManifest,
+  referrerRef,
+  tagRef,
+} from "../../store/mod.ts";
+import type { OciImage, Repository, Transaction } from "../../store/mod.ts";
+import type { ImageSource } from "../image-source.ts";
+import { composePulled } from "./compose-pulled.ts";
+import type { PullContext } from "./context.ts";
+import { findManifest } from "./find-manifest.ts";
+import type { FoundManifest } from "./find-manifest.ts";
+import { importLayers } from "./import-layers.ts";
+import type { ImportedLayer, MissingLayer } from "./import-layers.ts";
+import { DEFAULT_LAYER_LIMITS } from "./limits.ts";
+import type { PullLayer, PullOptions, PullReport, PulledErofs } from "./options.ts";
+import { emptyStats, sumStats } from "./stats.ts";
+import { presentErofs, wantedErofs } from "./wanted-erofs.ts";
+
+/**
+ * Pulls what `source` names. The caller closes both. Throws what the source throws, `content-mismatch`,
+ * `corrupt-tar`, `invalid-layer`, `layer-limit`, `store-failed`, …; nothing that could be mounted is
+ * left behind then.
+ */
+export async function pullImage(
+  repo: Repository,
+  source: ImageSource,
+  options: PullOptions = {},
+): Promise<PullReport> {
+  if (options.tag !== undefined) tagRef(options.tag); // Refuses what cannot be a tag before any work.
+  repo.assertWritable();
+  const limits = { ...DEFAULT_LAYER_LIMITS, ...options.limits };
+  const context = { repo, source, zstd: await loadZstd(), limits, options };
+  const found = await findManifest(source, options.platform, options.signal);
+  const known = findImage(repo, found.descriptor.digest, context.zstd);
+  const present = known === undefined ? undefined : erofsIfComplete(repo, known, options);
+  if (known !== undefined && present !== undefined) return reportKnown(context, known, present);
+  const transaction = repo.begin();
+  try {
+    return await pullManifest(context, transaction, found, known);
+  } catch (error) {
+    transaction.discard();
+    throw error;
+  }
+}
+
+/** The EROFS images of an image that lacks nothing; `undefined` for one that does. */
+function erofsIfComplete(
+  repo: Repository,
+  image: OciImage,
+  options: PullOptions,
+): readonly PulledErofs[] | undefined {
+  if (!image.layers.every(({ stream }) => repo.hasObject(stream))) return undefined;
+  if (image.config === undefined) return [];
+  return presentErofs(repo, image, wantedErofs(repo, options));
+}
+
+async function reportKnown(
+  context: PullContext,
+  image: OciImage,
+  erofs: readonly PulledErofs[],
+): Promise<PullReport> {
+  const { repo, source, options } = context;
+  const { manifestDigest, manifestBytes, manifest, configBytes } = image;
+  await options.check?.({ source, manifestDigest, manifestBytes, manifest, configBytes, erofs });
+  const transaction = repo.begin();
+  setRefs(transaction, options, manifestDigest, manifest.subject?.digest);
+  await transaction.commit();
+  return {
+    outcome: "up-to-date",
+    source: source.name,
+    tag: options.tag,
+    kind: image.config === undefined ? "artifact" : "image",
+    manifestDigest,
+    manifestStream: image.manifestStream,
+    configDigest: image.configDigest,
+    layers: image.layers.map(({ descriptor: { digest, size }, diffId }) => ({
+      ...{ digest, size, diffId, isPresent: true },
+      ...{ fetched: 0, unpacked: 0, entries: 0 },
+    })),
+    erofs,
+    objects: emptyStats(),
+  };
+}
+
+async function pullManifest(
+  context: PullContext,
+  transaction: Transaction,
+  { descriptor, bytes }: FoundManifest,
+  known: OciImage | undefined,
+): Promise<PullReport> {
+  const { repo, source, zstd, options } = context;
+  const { signal } = options;
+  const manifestBytes =
+    bytes ?? known?.manifestBytes ?? (await source.readManifest(descriptor, { signal }));
+  const manifest = parseManifest(manifestBytes, descriptor.mediaType);
+  const foundConfig = findConfig(repo, manifest.config.digest, zstd);
+  const configBytes =
+    foundConfig?.bytes ?? (await source.readManifest(manifest.config, { signal }));
+  const isImage = isConfigMediaType(manifest.config.mediaType);
+  const diffIds = diffIdsOf(manifest, isImage ? parseImageConfig(configBytes) : undefined);
+  const layers = manifest.layers.map(({ digest, size }, index): PullLayer => {
+    return { digest, size, isPresent: hasLayer(repo, diffIds[index]!) };
+  });
+  options.onProgress?.({ kind: "layers", layers });
+  const missing = new Map<OciDigest, MissingLayer>();
+  for (const [index, diffId] of diffIds.entries()) {
+    if (layers[index]!.isPresent || missing.has(diffId)) continue;
+    missing.set(diffId, { index, source, diffId, descriptor: manifest.layers[index]! });
+  }
+  const what = isImage ? "layers" : "blobs";
+  const imported = await importLayers(context, transaction, [...missing.values()], what);
+
+  if (isImage) options.onProgress?.({ kind: "composing" });
+  const erofs = isImage
+    ? await composePulled(
+        { ...context, transaction, diffIds, imported },
+        wantedErofs(repo, options),
+      )
+    : new Map<ByteString, PulledErofs>();
+  const made = [...erofs.values()];
+  const manifestDigest = descriptor.digest;
+  const pulled = { source, manifestDigest, manifestBytes, manifest, configBytes, erofs: made };
+  await options.check?.(pulled);
+
+  const streams = diffIds.map((diffId) => ({
+    diffId,
+    stream: imported.get(diffId)?.streamDigest ?? repo.streamDigest(layerStreamName(diffId))!,
+  }));
+  const config = { digest: manifest.config.digest, bytes: configBytes };
+  const digests = [...erofs].map(([name, { digest }]) => [name, digest] as const);
+  // Other images may share the config, and have EROFS images that were not asked for now.
+  const allErofs = new Map([...(foundConfig?.erofs ?? []), ...digests]);
+  // Artifacts share one empty config: what it refers to cannot be theirs.
+  const ofConfig = isImage ? streams : [];
+  const configStream = putConfig(transaction, config, ofConfig, allErofs, zstd);
+  const manifestStream = putManifest(
+    transaction,
+    { digest: manifestDigest, bytes: manifestBytes },
+    { digest: config.digest, stream: configStream },
+    streams,
+    zstd,
+  );
+  setRefs(transaction, options, manifestDigest, manifest.subject?.digest);
+  options.onProgress?.({ kind: "committing" });
+  await transaction.commit();
+  tellContents(imported, options);
+  const counts = [...imported.values()].map(({ objects }) => objects);
+  return {
+    outcome: "pulled",
+    source: source.name,
+    tag: options.tag,
+    kind: isImage ? "image" : "artifact",
+    manifestDigest,
+    manifestStream,
+    configDigest: config.digest,
+    layers: layers.map((layer, index) => {
+      const diffId = diffIds[index]!;
+      const { fetched = 0, size: unpacked = 0, entries = 0 } = imported.get(diffId) ?? {};
+      return { ...layer, diffId, fetched, unpacked, entries };
+    }),
+    erofs: made,
+    objects: sumStats([...counts, transaction.objects.stats]),
+  };
+}
+
+/** A layer whose stream is there; what the stream needs is the business of fsck. */
+function hasLayer(repo: Repository, diffId: OciDigest): boolean {
+  const stream = repo.streamDigest(layerStreamName(diffId));
+  return stream !== undefined && repo.hasObject(stream);
+}
+
+function setRefs(
+  transaction: Transaction,
+  { tag }: PullOptions,
+  manifestDigest: OciDigest,
+  subject: OciDigest | undefined,
+): void {
+  const stream = manifestStreamName(manifestDigest);
+  if (tag !== undefined) transaction.setRef("streams", tagRef(tag), stream);
+  if (subject !== undefined) {
+    transaction.setRef("streams", referrerRef(subject, manifestDigest), stream);
+  }
+}
+
+function tellContents(
+  imported: ReadonlyMap<OciDigest, ImportedLayer>,
+  { onContent }: PullOptions,
+): void {
+  if (onContent === undefined) return;
+  for (const { contents } of imported.values()) {
+    for (const { sha256, digest, size } of contents) onContent(sha256, digest, size);
+  }
+}

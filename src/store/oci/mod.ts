@@ -1,0 +1,21 @@
+/** OCI images in a repository: their names, streams, tags and EROFS images. */
+
+export { composeRootfs, readLayerTree, writeErofsImages } from "./compose.ts";
+export type { ComposeOptions, LabelRootfs, LayerTreeOptions, ReadContent } from "./compose.ts";
+export {
+  diffIdsOf,
+  findConfig,
+  findErofs,
+  findImage,
+  openManifest,
+  openOciImage,
+  resolveReference,
+} from "./image.ts";
+export type { FoundConfig, OciImage, OciLayer } from "./image.ts";
+export { erofsRefName, layerStreamName, manifestStreamName, referrerRef, tagRef } from "./names.ts";
+export type { ErofsVariant } from "./names.ts";
+export { composeImage, readRepositoryLayer } from "./repository-layer.ts";
+export { listReferrers, listTags, removeReferrers, tagImage, untagImage } from "./tags.ts";
+export type { Tag } from "./tags.ts";
+export { putBlobStream, putConfig, putManifest } from "./write-image.ts";
+export type { OciBytes } from "./write-image.ts";
