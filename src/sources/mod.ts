@@ -9,3 +9,4 @@ export type { OpenImageOptions } from "./open-image.ts";
 export { hostPlatform, resolveImage } from "./resolve-image.ts";
 export type { ResolvedManifest } from "./resolve-image.ts";
 export * from "./pull/mod.ts";
+export * from "./seal/mod.ts";

@@ -41,3 +41,16 @@ export { formatPlatform, parsePlatform } from "./platform.ts";
 export type { Platform } from "./platform.ts";
 export { formatImageReference, parseImageName, parseImageReference } from "./reference.ts";
 export type { ImageReference, ShortName } from "./reference.ts";
+export { checkSealDigests, checkSealSignatures } from "./check-seal.ts";
+export type { ActualDigests, SealSignatures, SignatureCheck } from "./check-seal.ts";
+export {
+  SEAL_ARTIFACT_TYPE,
+  SEAL_SIGNATURE_TYPE,
+  readArtifactSeal,
+  readInlineSeal,
+} from "./seal.ts";
+export type { Seal, SealEntry } from "./seal.ts";
+export { formatSealKey, parseSealKey } from "./seal-key.ts";
+export type { SealKey, SealRole } from "./seal-key.ts";
+export { sealArtifact, sealManifest } from "./write-seal.ts";
+export type { NewSealEntry, OciHash, SealArtifact } from "./write-seal.ts";

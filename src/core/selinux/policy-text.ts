@@ -6,7 +6,8 @@
  */
 
 import type { ByteString } from "../bytes/byte-string.ts";
-import { byteStringFrom, displayText } from "../bytes/byte-string.ts";
+import { byteStringFrom, bytesOf, displayText } from "../bytes/byte-string.ts";
+import { decodeUtf8 } from "../bytes/utf8.ts";
 import { ComposefsError } from "../errors.ts";
 
 /** The letters of file types in file contexts. */
@@ -113,26 +114,6 @@ function* linesOf(content: Uint8Array, name: string): Generator<[number, string]
 export const MAX_SIZE: number = 16 * 1024 * 1024;
 
 function checkUtf8(text: string, name: string, line: number): void {
-  if (!/[^\0-\x7f]/.test(text) || !NOT_UTF8.test(text)) return;
+  if (!/[^\0-\x7f]/.test(text) || decodeUtf8(bytesOf(text as ByteString)) !== undefined) return;
   throw invalidPolicy(placeOf(name, line), "not UTF-8");
 }
-
-/** The start of a byte that no UTF-8 sequence holds at its place. */
-const NOT_UTF8 = new RegExp(
-  [
-    // A sequence that is cut, by its length.
-    "[\\xc2-\\xdf](?![\\x80-\\xbf])",
-    "\\xe0(?![\\xa0-\\xbf][\\x80-\\xbf])",
-    "[\\xe1-\\xec\\xee\\xef](?![\\x80-\\xbf]{2})",
-    "\\xed(?![\\x80-\\x9f][\\x80-\\xbf])",
-    "\\xf0(?![\\x90-\\xbf][\\x80-\\xbf]{2})",
-    "[\\xf1-\\xf3](?![\\x80-\\xbf]{3})",
-    "\\xf4(?![\\x80-\\x8f][\\x80-\\xbf]{2})",
-    // Bytes that are in none, and a continuation after nothing that it continues.
-    "[\\xc0\\xc1\\xf5-\\xff]",
-    "(?:^|[\\0-\\x7f])[\\x80-\\xbf]",
-    "[\\xc2-\\xdf][\\x80-\\xbf]{2}",
-    "[\\xe0-\\xef][\\x80-\\xbf]{3}",
-    "[\\xf0-\\xf4][\\x80-\\xbf]{4}",
-  ].join("|"),
-);
