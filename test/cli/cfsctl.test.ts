@@ -3,20 +3,26 @@
  * the same command lines.
  */
 
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   chownSync,
   linkSync,
   lutimesSync,
   mkdirSync,
+  readFileSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "vitest";
 import { cfsctlMissing, runPeer } from "../support/cfsctl.ts";
 import { needs, needsThat } from "../support/needs.ts";
 import { run } from "../support/run.ts";
+import type { Finished } from "../support/run.ts";
 import { tempDir } from "../support/temp.ts";
 import { SAMPLE_DUMP, bin, runProgram } from "./programs.ts";
 
@@ -155,11 +161,153 @@ describe("cfsctl", () => {
   });
 });
 
-needsThat(cfsctlMissing).describe("cfsctl side by side with composefs-rs's", () => {
+/** Command lines in an order, in a directory with the root file systems above. */
+const REPOSITORY_LINES: readonly string[] = [
+  "init repo --insecure",
+  "init repo --insecure",
+  "--repo repo init --insecure --erofs-version 2",
+  "--repo repo init --insecure --algorithm fsverity-sha256-12",
+  "init repo --insecure --ensure --erofs-version 2",
+  "init repo --algorithm sha512",
+  "--insecure init with/parents --erofs-version 2 --algorithm fsverity-sha256-12",
+  "--repo repo images",
+  "--repo repo images --json",
+  "--repo repo create-image root base",
+  "--repo repo create-image root base",
+  "--repo with/parents create-image root a/name",
+  "--repo repo --erofs-version 0 create-image --no-propagate-usr-to-root root",
+  "--repo repo create-image --bootable bootable",
+  "--repo repo create-image --bootable root",
+  "--repo repo create-image nowhere",
+  "--no-repo create-image root",
+  "--repo repo images",
+  "--repo repo list-images --json",
+  "--repo with/parents images --no-trunc",
+  "--repo repo image-objects base",
+  "--repo repo image-objects refs/base",
+  "--repo repo image-objects refs/nothing",
+  "--repo repo image-objects nothing",
+  "--repo repo dump-files base /usr /also /usr/bin/tool",
+  "--repo repo dump-files refs/base /usr/ usr/./bin usr/bin/tool",
+  "--repo repo dump-files base",
+  "--repo repo dump-files base /",
+  "--repo repo dump-files base ./also",
+  "--repo repo dump-files base /usr/../also",
+  "--repo repo dump-files base /also /nothing",
+  "--repo repo dump-files base /also/nothing",
+  "--repo repo dump-files base --backing-path-only /also /usr/large /bin",
+  "--repo repo dump-files base --backing-path-only /also /usr",
+  "--repo repo compute-id root",
+  "--repo with/parents compute-id root",
+  "--repo with/parents --hash sha512 compute-id root",
+  "--repo with/parents --hash sha512 images",
+  "--repo repo --hash sha512 images",
+  "--repo repo --require-verity images",
+  "--repo repo cat nothing",
+  "--repo nowhere images",
+  "--repo root images",
+  "--repo repo gc --dry-run",
+  "--repo repo gc -n -r nothing",
+  "--repo repo gc",
+  "--repo repo gc",
+  "--repo repo images",
+  "--repo repo init --insecure --reset-metadata",
+  "--repo repo images",
+  "--repo repo gc",
+  "--repo repo init --insecure --reset-metadata --algorithm fsverity-sha256-12",
+  "--repo repo --hash sha256 compute-id root",
+];
+
+/** What a program prints for each line, how it ends, and every file that it leaves. */
+function transcript(runLine: (args: string[], cwd: string) => Finished, lines: readonly string[]) {
+  const directory = tempDir();
+  makeRootfs(join(directory, "root"));
+  makeRootfs(join(directory, "bootable"), ["boot", "sysroot"]);
+  const parts = lines.map((line) => {
+    const { stdout, status } = runLine(words(line), directory);
+    return `$ cfsctl ${line}\n${stdout.toString("latin1")}${status === 0 ? "" : `[${status}]\n`}`;
+  });
+  const files = run("find", ["repo", "with", "-printf", "%M %s %p %l\n"], { cwd: directory });
+  return { text: parts.join(""), files: files.stdout.toString().split("\n").sort() };
+}
+
+const oursIn = (args: string[], directory: string) =>
+  runProgram("cfsctl", args, { cwd: directory });
+
+needs("root").test(
+  "cfsctl and a repository: what it prints does not change unseen",
+  async () => {
+    const { text } = transcript(oursIn, REPOSITORY_LINES);
+    await expect(text).toMatchFileSnapshot("cfsctl-repository.txt");
+  },
+  120_000,
+);
+
+describe("cfsctl transaction", () => {
+  test("holds the lock until it is interrupted", async () => {
+    const directory = tempDir();
+    expect(oursIn(["init", "repo", "--insecure"], directory).status).toBe(0);
+    const child = spawn(bin("cfsctl"), ["--repo", "repo", "transaction"], { cwd: directory });
+    try {
+      while (lockOf(join(directory, "repo")) === undefined) await delay(10);
+      child.kill("SIGINT");
+      const [status] = await once(child, "exit");
+      expect(status).toBe(130);
+    } finally {
+      child.kill("SIGKILL");
+    }
+  });
+});
+
+/** The lock that anybody holds on a directory. */
+function lockOf(path: string): string | undefined {
+  const { ino } = statSync(path);
+  const locks = readFileSync("/proc/locks", "utf8").split("\n");
+  return locks.find((line) => line.includes(`FLOCK`) && line.includes(`:${ino} `));
+}
+
+needs("root", "mount", "erofs", "overlay").test("cfsctl mount: shows the files", () => {
+  const directory = tempDir();
+  makeRootfs(join(directory, "root"));
+  mkdirSync(join(directory, "mnt"));
+  symlinkSync("mnt", join(directory, "link"));
+  const repo = ["--repo", "repo"];
+  expect(oursIn([...repo, "init", "--insecure"], directory).status).toBe(0);
+  expect(oursIn([...repo, "create-image", "root", "base"], directory).status).toBe(0);
+  expect(oursIn([...repo, "mount", "base", "mnt", "--fuse", "yes"], directory).status).toBe(1);
+  expect(oursIn([...repo, "mount", "nothing", "mnt"], directory).status).toBe(1);
+  for (const [name, target] of [
+    ["base", "mnt"],
+    ["refs/base", "link"],
+  ] as const) {
+    expect(oursIn([...repo, "mount", name, target], directory)).toMatchObject({
+      status: 0,
+      stderr: "",
+    });
+    try {
+      const large = readFileSync(join(directory, "mnt/usr/large"));
+      expect(large).toEqual(readFileSync(join(directory, "root/usr/large")));
+      expect(() => writeFileSync(join(directory, "mnt/new"), "")).toThrow(/EROFS/);
+    } finally {
+      expect(run("umount", [join(directory, "mnt")]).status).toBe(0);
+    }
+  }
+});
+
+const sideBySide = needsThat(cfsctlMissing);
+
+sideBySide.describe("cfsctl side by side with composefs-rs's", () => {
   test.each(LINES)("%j", (line) => {
     const theirs = runPeer(words(line), { cwd });
     const done = ours(line);
     expect(done.stdout.toString("latin1")).toBe(theirs.stdout.toString("latin1"));
     expect(done.status, done.stderr + theirs.stderr).toBe(theirs.status);
   });
+
+  test("a repository: the same output, and the same files", () => {
+    const theirs = transcript((args, at) => runPeer(args, { cwd: at }), REPOSITORY_LINES);
+    const done = transcript(oursIn, REPOSITORY_LINES);
+    expect(done.text).toBe(theirs.text);
+    expect(done.files).toEqual(theirs.files);
+  }, 120_000);
 });

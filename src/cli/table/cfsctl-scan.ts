@@ -26,7 +26,7 @@ const XATTRS: OptionSpec = {
 };
 
 /** The options of commands that read a directory. */
-const READ_OPTIONS: readonly OptionSpec[] = [BOOTABLE, NO_PROPAGATE, XATTRS];
+export const READ_OPTIONS: readonly OptionSpec[] = [BOOTABLE, NO_PROPAGATE, XATTRS];
 
 const CANONICAL =
   "The tree gets its canonical form first, the one that an OCI image of the same files has: `/` takes the metadata of `/usr`, `/run` is empty, of xattrs only security.capability stays.";

@@ -2,6 +2,18 @@
 
 import type { ClapProgram } from "../clap.ts";
 import { VERSION_OPTION } from "../spec.ts";
+import {
+  CAT,
+  CREATE_IMAGE,
+  DUMP_FILES,
+  GC,
+  IMAGES,
+  IMAGE_OBJECTS,
+  IMPORT_IMAGE,
+  INIT,
+  MOUNT,
+  TRANSACTION,
+} from "./cfsctl-repository.ts";
 import { COMPUTE_ID, COMPUTE_KARG, CREATE_DUMPFILE } from "./cfsctl-scan.ts";
 
 /** Programs that answer to their names as commands of cfsctl. */
@@ -46,7 +58,21 @@ export const CFSCTL = {
   ],
   exclusive: [["repo", "user", "system"]],
   passedOn: TOOLS,
-  commands: [COMPUTE_ID, COMPUTE_KARG, CREATE_DUMPFILE],
+  commands: [
+    INIT,
+    CREATE_IMAGE,
+    IMPORT_IMAGE,
+    IMAGES,
+    IMAGE_OBJECTS,
+    DUMP_FILES,
+    MOUNT,
+    COMPUTE_ID,
+    COMPUTE_KARG,
+    CREATE_DUMPFILE,
+    CAT,
+    GC,
+    TRANSACTION,
+  ],
   exitStatus: [
     [0, "Done."],
     [1, "It could not be done; the message says why."],
@@ -56,6 +82,10 @@ export const CFSCTL = {
     {
       command: "cfsctl --no-repo compute-id /srv/rootfs",
       brief: "The digest that an image of a directory would have",
+    },
+    {
+      command: "cfsctl --repo repository create-image /srv/rootfs base",
+      brief: "Store a root file system and its image",
     },
   ],
   seeAlso: ["composefs(1)", "mkcomposefs(1)", "composefs-info(1)", "mount.composefs(8)"],

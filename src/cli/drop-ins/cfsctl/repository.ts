@@ -1,21 +1,75 @@
 /** The repository that the global options mean. */
 
-import { readFileSync } from "node:fs";
-
-import { displayText } from "../../../core/bytes/byte-string.ts";
+import { byteString, concatByteStrings, displayText } from "../../../core/bytes/byte-string.ts";
+import type { ByteString } from "../../../core/bytes/byte-string.ts";
+import { openImage } from "../../../core/erofs/reader.ts";
+import type { ErofsImage } from "../../../core/erofs/reader.ts";
 import { ComposefsError } from "../../../core/errors.ts";
 import type { FsVerityAlgorithm } from "../../../core/fsverity/digest.ts";
+import { fileSourceOf } from "../../../floor/mod.ts";
+import { Repository } from "../../../store/mod.ts";
 import { repositoryPath } from "./settings.ts";
 import type { Settings } from "./settings.ts";
+
+/** Opens the repository, at `path` if that is given, for as long as `use` runs. */
+export async function withRepository<T>(
+  settings: Settings,
+  use: (repository: Repository) => T | Promise<T>,
+  path: ByteString = repositoryPath(settings),
+): Promise<T> {
+  const { insecure, requireVerity, noUpgrade } = settings;
+  if (insecure && requireVerity) {
+    throw new ComposefsError(
+      "repository-conflict",
+      `Cannot require fs-verity of repository "${displayText(path)}": --insecure says otherwise`,
+    );
+  }
+  const verity = requireVerity ? "required" : insecure ? "missing-allowed" : undefined;
+  const repository = Repository.open(path, { verity, upgrade: !noUpgrade });
+  try {
+    checkHash(settings, repository.algorithm, path);
+    return await use(repository);
+  } finally {
+    repository.close();
+  }
+}
 
 /** The hash of the repository. Throws where there is none, or where `--hash` asks for another. */
 export function algorithmOf(settings: Settings): FsVerityAlgorithm {
   const path = repositoryPath(settings);
-  const text = readFileSync(Buffer.from(`${path}/meta.json`, "latin1"), "utf8");
-  const found = /"fsverity-(sha256|sha512)-12"/.exec(text)?.[1] as FsVerityAlgorithm | undefined;
-  if (found !== undefined && (settings.hash ?? found) === found) return found;
+  const repository = Repository.open(path, { upgrade: false });
+  try {
+    checkHash(settings, repository.algorithm, path);
+    return repository.algorithm;
+  } finally {
+    repository.close();
+  }
+}
+
+/** The path of the directory of objects. */
+export function objectsPath(repository: Repository): ByteString {
+  return concatByteStrings(repository.path, byteString("/objects"));
+}
+
+/** Hands an image of the repository to `use`. */
+export function withImage<T>(
+  repository: Repository,
+  name: ByteString,
+  use: (image: ErofsImage) => T,
+): T {
+  const { fd } = repository.openImage(name);
+  const source = fileSourceOf(fd, displayText(name));
+  try {
+    return use(openImage(source));
+  } finally {
+    source.close();
+  }
+}
+
+function checkHash({ hash }: Settings, found: FsVerityAlgorithm, path: ByteString): void {
+  if (hash === undefined || hash === found) return;
   throw new ComposefsError(
     "repository-conflict",
-    `Cannot use repository "${displayText(path)}": its hash is ${found ?? "not known"}`,
+    `Cannot use repository "${displayText(path)}" with ${hash}: it has ${found}`,
   );
 }

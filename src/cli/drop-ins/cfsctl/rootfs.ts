@@ -3,11 +3,11 @@
 import { byteString } from "../../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../../core/errors.ts";
-import type { FsVerityAlgorithm } from "../../../core/fsverity/digest.ts";
 import { canonicalizeBootableRootfs, canonicalizeRootfs } from "../../../core/oci/mod.ts";
 import { relinkTree } from "../../../core/oci/relink.ts";
 import type { Directory } from "../../../core/tree/node.ts";
 import { scanDirectory } from "../../../sources/mod.ts";
+import type { ScanOptions } from "../../../sources/mod.ts";
 import type { Invocation } from "../../invocation.ts";
 
 const SELINUX = byteString("security.selinux");
@@ -31,10 +31,10 @@ export function rootfsRequest(invocation: Invocation): RootfsRequest {
   };
 }
 
-/** Reads the directory. Files that share an inode stay hard links. */
+/** Reads the directory, and stores its files if told where. Files that share an inode stay hard links. */
 export async function readRootfs(
   request: RootfsRequest,
-  options: { readonly algorithm: FsVerityAlgorithm; readonly signal: AbortSignal },
+  options: Pick<ScanOptions, "algorithm" | "objects" | "signal">,
 ): Promise<Directory> {
   const { root } = await scanDirectory(request.path, { ...options, hardlinks: true });
   const { isVerbatim, keepUserXattrs } = request;

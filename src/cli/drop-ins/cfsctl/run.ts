@@ -29,6 +29,7 @@ interface CommandEntry {
 
 /** The commands by name; a test compares the names with the table. */
 export const CFSCTL_COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  cat: { load: async () => (await import("./streams.ts")).cat },
   "compute-id": {
     load: async () => (await import("./scan.ts")).computeId,
     withoutRepository: true,
@@ -41,6 +42,15 @@ export const CFSCTL_COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./scan.ts")).createDumpfile,
     withoutRepository: true,
   },
+  "create-image": { load: async () => (await import("./create-image.ts")).createImage },
+  "dump-files": { load: async () => (await import("./images.ts")).dumpFiles },
+  gc: { load: async () => (await import("./gc.ts")).gc },
+  "image-objects": { load: async () => (await import("./images.ts")).imageObjects },
+  images: { load: async () => (await import("./images.ts")).images },
+  "import-image": { load: async () => (await import("./create-image.ts")).importImage },
+  init: { load: async () => (await import("./init.ts")).init, withoutRepository: true },
+  mount: { load: async () => (await import("./mount.ts")).mount },
+  transaction: { load: async () => (await import("./streams.ts")).transaction },
 };
 
 /** Programs that are commands as well. */
