@@ -6,12 +6,17 @@ import { isIndexMediaType, isManifestMediaType } from "../../core/oci/media-type
 import { MANIFEST_SIZE_MAX } from "../../core/oci/manifest.ts";
 import { formatImageReference, parseImageName, tagOrDigest } from "../../core/oci/reference.ts";
 import type { ImageReference } from "../../core/oci/reference.ts";
-import type { ImageSource, ResolvedImage, SourceCallOptions } from "../image-source.ts";
+import type { OciDigest } from "../../core/oci/oci-digest.ts";
+import type { BlobRange, ImageSource, ResolvedImage, SourceCallOptions } from "../image-source.ts";
 import { openBlob } from "./blob.ts";
 import { peekManifest, readManifest, readManifestOf } from "./manifests.ts";
 import type { Repository } from "./manifests.ts";
 import { clientFor, surroundingsOf } from "./options.ts";
 import type { RegistryOptions } from "./options.ts";
+import { openRanges } from "./ranges.ts";
+import type { RangeKnowledge } from "./ranges.ts";
+import { readReferrers } from "./referrers.ts";
+import type { ReferrersOptions } from "./referrers.ts";
 import { pullEndpoints, readRegistries, resolveShortName } from "./registries.ts";
 
 /** A place that may have the image. */
@@ -45,6 +50,8 @@ export class RegistrySource implements ImageSource {
   readonly name: string;
   readonly #candidates: readonly Candidate[];
   #chosen: Candidate | undefined;
+  /** What was learned of the server's ranges. */
+  readonly #ranges: RangeKnowledge = { manners: "many" };
 
   constructor(name: string, candidates: readonly Candidate[]) {
     this.name = name;
@@ -82,6 +89,22 @@ export class RegistrySource implements ImageSource {
     options: SourceCallOptions = {},
   ): AsyncGenerator<Uint8Array, void, undefined> {
     yield* openBlob(await this.#place(options), descriptor, options);
+  }
+
+  async *openRanges(
+    descriptor: Descriptor,
+    ranges: readonly BlobRange[],
+    options: SourceCallOptions = {},
+  ): AsyncGenerator<{ readonly offset: number; readonly bytes: Uint8Array }, void, undefined> {
+    const place = await this.#place(options);
+    yield* openRanges(place, descriptor, ranges, this.#ranges, options);
+  }
+
+  async referrers(
+    subject: OciDigest,
+    options: ReferrersOptions = {},
+  ): Promise<readonly Descriptor[]> {
+    return await readReferrers(await this.#place(options), subject, options);
   }
 
   async close(): Promise<void> {
