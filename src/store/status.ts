@@ -6,6 +6,7 @@ import type { Repository } from "./repository.ts";
 import { readLinks } from "./survey/links.ts";
 import { readObjectDirectories } from "./survey/objects.ts";
 import { Turns } from "./survey/turns.ts";
+import { readUnfinished } from "./survey/unfinished.ts";
 
 /** Numbers of what is there, and of what does not belong there. */
 export interface RepositoryCounts {
@@ -31,7 +32,7 @@ export async function countRepository(
   const stat = new FileStat();
   let objects = 0;
   let objectBytes = 0;
-  let temporary = 0;
+  let temporary = readUnfinished(repository).length;
   let strange = 0;
   for (const directory of readObjectDirectories(repository)) {
     temporary += directory.temporary.length;

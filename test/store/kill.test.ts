@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { expect, test } from "vitest";
 import { byteString } from "#src/core/mod.ts";
-import { Repository } from "#src/store/mod.ts";
+import type { Repository } from "#src/store/mod.ts";
 import { listing, newRepository, problemsOfObjects } from "./support.ts";
 
 /** How many processes are killed: 200 with COMPOSEFS_KILLS=200, which takes some minutes. */

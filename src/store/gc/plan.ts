@@ -23,6 +23,7 @@ import type { DigestTable } from "../survey/digest-table.ts";
 import { readLinks } from "../survey/links.ts";
 import type { CategoryLinks, StrangeFile } from "../survey/links.ts";
 import { objectOfName } from "../survey/names.ts";
+import { readUnfinished } from "../survey/unfinished.ts";
 import { readObjectDirectories } from "../survey/objects.ts";
 import type { Category, RepositoryFiles } from "../survey/repository-files.ts";
 import { Turns } from "../survey/turns.ts";
@@ -102,9 +103,11 @@ export async function planGc(repository: RepositoryFiles, options: GcOptions): P
     ...deadLinks(links, mark, holds, deadRefs),
     temporary: [
       ...swept.temporary,
-      ...[...links.streams.temporary, ...links.images.temporary].filter((path) =>
-        isStale(repository.dirfd, path, options.now),
-      ),
+      ...[
+        ...links.streams.temporary,
+        ...links.images.temporary,
+        ...readUnfinished(repository),
+      ].filter((path) => isStale(repository.dirfd, path, options.now)),
     ],
     mounts,
     damage,

@@ -231,6 +231,8 @@ describe("gc: files that do not belong", () => {
 
 describe("gc: unfinished files", () => {
   const names = [
+    ".tmp0123456789ab",
+    ".symlink-abcdefghijkl",
     "objects/.tmp0123456789ab",
     "objects/00/.tmpAbC123",
     "objects/00/.tmp-object-aZ3aZ3aZ3aZ3",
