@@ -71,11 +71,6 @@ export function linkTemporaryFile(fd: Fd, dirfd: Fd): TemporaryFile | undefined 
   }
 }
 
-/** Whether a name is one that files and symlinks of this room have while they are made. */
-export function isTemporaryName(name: BytePath): boolean {
-  return /^\.tmp[0-9a-f]{12}$/.test(name);
-}
-
 /**
  * Makes a symlink, or puts it over the file or symlink that is there, at once. The temporary name, if one
  * is needed, is in `dirfd`.

@@ -4,28 +4,23 @@
  */
 
 import type { ByteString } from "../core/bytes/byte-string.ts";
-import type { FsVerityAlgorithm, FsVerityDigest } from "../core/fsverity/digest.ts";
+import type { FsVerityDigest } from "../core/fsverity/digest.ts";
 import { objectPath } from "../core/fsverity/digest.ts";
 import {
-  DT,
   O_DIRECTORY,
-  O_NOFOLLOW,
   O_RDONLY,
   close,
   fsync,
   isErrno,
-  lstatat,
   mkdirat,
   openat,
-  readDirectory,
   readlinkat,
   replaceSymlink,
   rmdirat,
   unlinkat,
 } from "../floor/mod.ts";
 import type { Fd } from "../floor/mod.ts";
-import { FILE_TYPE, S_IFMT } from "../core/tree/node.ts";
-import { REFS, asDigest } from "./names.ts";
+import { REFS } from "./names.ts";
 import type { RefKind } from "./names.ts";
 
 const DIRECTORY_MODE = 0o755;
@@ -46,15 +41,6 @@ export function linkToObject(digest: FsVerityDigest): ByteString {
 /** What the symlink of a ref says: as many `../` as its name has parts, then the entry. */
 export function linkToEntry({ name, target }: Ref): ByteString {
   return `${"../".repeat(name.split("/").length)}${target}` as ByteString;
-}
-
-/** The object that the symlink of an entry points to; `undefined` if it says something else. */
-export function parseLinkToObject(
-  link: ByteString,
-  algorithm: FsVerityAlgorithm,
-): FsVerityDigest | undefined {
-  const [, prefix, rest] = /^\.\.\/objects\/([^/]{2})\/([^/]+)$/.exec(link) ?? [];
-  return asDigest(`${prefix}${rest}` as ByteString, algorithm);
 }
 
 /** Makes a symlink below the repository, and the directories that it lies in, or replaces one. */
@@ -105,31 +91,6 @@ export function removeRefLink(dirfd: Fd, kind: RefKind, name: ByteString): boole
   return true;
 }
 
-/** The names of the entries, in byte order: symlinks that are not refs. */
-export function listEntries(dirfd: Fd, kind: RefKind): ByteString[] {
-  const names: ByteString[] = [];
-  for (const { name, type } of listDirectory(dirfd, kind as string as ByteString)) {
-    if (type === FILE_TYPE.symlink) names.push(name);
-  }
-  return names;
-}
-
-/** All refs, in byte order of their names. What is neither a symlink nor a directory is left out. */
-export function listRefLinks(dirfd: Fd, kind: RefKind): Ref[] {
-  const refs: Ref[] = [];
-  const visit = (prefix: string): void => {
-    for (const { name, type } of listDirectory(dirfd, `${kind}/${REFS}/${prefix}` as ByteString)) {
-      const full = `${prefix}${name}` as ByteString;
-      if (type === FILE_TYPE.directory) visit(`${full}/`);
-      if (type !== FILE_TYPE.symlink) continue;
-      const target = readRefLink(dirfd, kind, full);
-      if (target !== undefined) refs.push({ name: full, target });
-    }
-  };
-  visit("");
-  return refs.sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
 /** Where a ref lies below the repository. */
 export function refPath(kind: RefKind, name: ByteString): ByteString {
   return `${kind}/${REFS}/${name}` as ByteString;
@@ -137,27 +98,6 @@ export function refPath(kind: RefKind, name: ByteString): ByteString {
 
 function targetOf(link: ByteString): ByteString {
   return link.replace(/^(?:\.\.\/)+/, "") as ByteString;
-}
-
-/** Names and types of what is in a directory, in byte order; nothing if it is not there. */
-function listDirectory(dirfd: Fd, path: ByteString): { name: ByteString; type: number }[] {
-  let fd: Fd;
-  try {
-    fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return [];
-    throw error;
-  }
-  try {
-    return readDirectory(fd)
-      .map(({ name, type }) => ({
-        name: name as ByteString,
-        type: type === DT.unknown ? lstatat(fd, name).mode & S_IFMT : type << 12,
-      }))
-      .sort((a, b) => (a.name < b.name ? -1 : 1));
-  } finally {
-    close(fd);
-  }
 }
 
 function makeParents(dirfd: Fd, path: ByteString): void {

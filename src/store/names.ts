@@ -8,9 +8,10 @@ import type { ByteString } from "../core/bytes/byte-string.ts";
 import { ComposefsError } from "../core/errors.ts";
 import { DIGEST_SIZE, parseFsVerityDigest } from "../core/fsverity/digest.ts";
 import type { FsVerityAlgorithm, FsVerityDigest } from "../core/fsverity/digest.ts";
+import type { Category } from "./survey/repository-files.ts";
 
 /** What refs can be of, by the directory that they are in. */
-export type RefKind = "streams" | "images";
+export type RefKind = Category;
 
 /** The directory beside the entries that holds the refs. */
 export const REFS = "refs";

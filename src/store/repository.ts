@@ -5,7 +5,7 @@
  * one. The layout is that of composefs-rs: docs/formats/repository.md.
  */
 
-import { displayText } from "../core/bytes/byte-string.ts";
+import { compareByteStrings, displayText } from "../core/bytes/byte-string.ts";
 import type { ByteString } from "../core/bytes/byte-string.ts";
 import { ComposefsError } from "../core/errors.ts";
 import { objectPath } from "../core/fsverity/digest.ts";
@@ -28,14 +28,7 @@ import {
 } from "../floor/mod.ts";
 import type { Fd } from "../floor/mod.ts";
 import { asInvalid } from "./init.ts";
-import {
-  listEntries,
-  listRefLinks,
-  parseLinkToObject,
-  readLink,
-  readRefLink,
-  removeRefLink,
-} from "./links.ts";
+import { readLink, readRefLink, removeRefLink } from "./links.ts";
 import type { Ref } from "./links.ts";
 import { readMetaFile, writeMetaFile } from "./meta-file.ts";
 import type { MetaFile } from "./meta-file.ts";
@@ -47,6 +40,8 @@ import { openObject, openVerifiedObject, readObject } from "./objects/read-objec
 import type { ObjectsConfig, Verity } from "./objects/staged-object.ts";
 import { inferMetadata } from "./old-repository.ts";
 import { repositoryError } from "./repository-error.ts";
+import { readLinks } from "./survey/links.ts";
+import { objectOfLink } from "./survey/names.ts";
 import { Transaction } from "./transaction.ts";
 
 const OBJECTS = "objects" as ByteString;
@@ -95,6 +90,7 @@ export class Repository {
   /** What is enforced here. */
   readonly verity: Verity;
   #objectsFd: Fd | undefined;
+  readonly #transactions = new Set<Transaction>();
 
   /**
    * Opens a repository and takes its lock.
@@ -145,8 +141,9 @@ export class Repository {
     return this.metadata.formats;
   }
 
-  /** Ends the lock, and every descriptor that this object has handed out as `dirfd` of objects. */
+  /** Ends the lock, transactions, and the descriptor that `objects` has handed out. */
   close(): void {
+    for (const transaction of this.#transactions) transaction.close();
     if (this.#objectsFd !== undefined) close(this.#objectsFd);
     close(this.dirfd);
   }
@@ -215,18 +212,19 @@ export class Repository {
 
   /** The ids of all streams, in byte order. */
   listStreams(): ByteString[] {
-    return listEntries(this.dirfd, "streams");
+    return [...readLinks(this, "streams").entries.keys()];
   }
 
   /** The digests of all images, in byte order. */
   listImages(): FsVerityDigest[] {
-    const names = listEntries(this.dirfd, "images");
+    const names = [...readLinks(this, "images").entries.keys()];
     return names.flatMap((name) => asDigest(name, this.algorithm) ?? []);
   }
 
   /** All refs, in byte order. */
   listRefs(kind: RefKind): Ref[] {
-    return listRefLinks(this.dirfd, kind);
+    const refs = readLinks(this, kind).refs.map(({ name, entry }) => ({ name, target: entry }));
+    return refs.sort((a, b) => compareByteStrings(a.name, b.name));
   }
 
   /** What a ref points to: the id of a stream, or the digest of an image. */
@@ -248,7 +246,10 @@ export class Repository {
   begin(): Transaction {
     this.assertWritable();
     if (this.#objectsFd === undefined) this.#makeObjects();
-    return new Transaction(this, this.objects);
+    const forget = (done: Transaction): void => void this.#transactions.delete(done);
+    const transaction = new Transaction(this, this.objects, forget);
+    this.#transactions.add(transaction);
+    return transaction;
   }
 
   /** Removes a ref durably; returns false if there is none. What it named stays until it is collected. */
@@ -282,7 +283,7 @@ export class Repository {
   #entryDigest(kind: RefKind, name: ByteString): FsVerityDigest | undefined {
     const link = readLink(this.dirfd, `${kind}/${name}` as ByteString);
     if (link === undefined) return undefined;
-    const digest = parseLinkToObject(link, this.algorithm);
+    const digest = objectOfLink(link, this.algorithm);
     if (digest !== undefined && (kind === "streams" || digest === (name as string))) return digest;
     const reason = `"${kind}/${displayText(name)}" points to "${displayText(link)}", which is no object of its`;
     throw repositoryError("repository-invalid", "read", this.path, reason);

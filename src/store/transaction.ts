@@ -15,35 +15,44 @@ import type { ByteString } from "../core/bytes/byte-string.ts";
 import { displayText } from "../core/bytes/byte-string.ts";
 import { ComposefsError } from "../core/errors.ts";
 import type { FsVerityDigest } from "../core/fsverity/digest.ts";
-import { isErrno, lstatatIfExists, syncfsInBackground } from "../floor/mod.ts";
+import { isErrno, lstatatIfExists } from "../floor/mod.ts";
 import type { Fd } from "../floor/mod.ts";
 import { objectPath } from "../core/fsverity/digest.ts";
 import { linkToEntry, linkToObject, readLink, refPath, setLink } from "./links.ts";
 import type { Ref } from "./links.ts";
 import { assertRefName, assertStreamId } from "./names.ts";
 import type { RefKind } from "./names.ts";
+import { asStoreError } from "./objects/object-failure.ts";
 import { ObjectStaging } from "./objects/object-staging.ts";
 import type { ObjectsConfig } from "./objects/staged-object.ts";
+import { SyncHandle } from "./objects/sync-handle.ts";
 
 interface PendingRef extends Ref {
   readonly kind: RefKind;
 }
 
-/** A transaction. End it with `commit` or `discard`. */
+/** A transaction. End it with `commit` or `discard`; `close` it, or the repository. */
 export class Transaction {
   /** Objects of this transaction that are made in this thread. */
   readonly objects: ObjectStaging;
   readonly #dirfd: Fd;
   readonly #path: ByteString;
+  readonly #syncHandle: SyncHandle;
   /** What the links of entries will be, by path below the repository. */
   readonly #entries = new Map<ByteString, FsVerityDigest>();
   readonly #refs = new Map<ByteString, PendingRef>();
 
+  readonly #onClose: (transaction: Transaction) => void;
+
   constructor(
     repository: { readonly dirfd: Fd; readonly path: ByteString },
     objects: ObjectsConfig,
+    onClose: (transaction: Transaction) => void,
   ) {
-    this.objects = new ObjectStaging(objects);
+    this.#onClose = onClose;
+    this.#syncHandle = new SyncHandle(objects.dirfd);
+    this.#syncHandle.open();
+    this.objects = new ObjectStaging(objects, { sync: this.#syncHandle });
     this.#dirfd = repository.dirfd;
     this.#path = repository.path;
   }
@@ -112,6 +121,13 @@ export class Transaction {
     this.#refs.clear();
   }
 
+  /** Discards, and frees what belongs to it. */
+  close(): void {
+    this.discard();
+    this.#syncHandle.close();
+    this.#onClose(this);
+  }
+
   #setLinks(): void {
     for (const digest of this.#entries.values()) this.#assertObject(digest);
     for (const [path, digest] of this.#entries) this.#setLink(path, linkToObject(digest));
@@ -136,7 +152,7 @@ export class Transaction {
     try {
       setLink(this.#dirfd, path, link);
     } catch (error) {
-      if (!isErrno(error, "ENOTDIR", "EISDIR")) throw error;
+      if (!isErrno(error, "ENOTDIR", "EISDIR")) throw asStoreError(this.#path, error);
       // A ref cannot be a directory of refs as well.
       const reason = `"${displayText(path)}" is in the way of another name, or another name of it`;
       throw this.#failure("repository-conflict", reason);
@@ -144,7 +160,11 @@ export class Transaction {
   }
 
   async #sync(): Promise<void> {
-    await syncfsInBackground(this.#dirfd);
+    try {
+      await this.#syncHandle.syncInBackground();
+    } catch (error) {
+      throw asStoreError(this.#path, error);
+    }
   }
 
   #failure(code: ComposefsError["code"], reason: string): ComposefsError {

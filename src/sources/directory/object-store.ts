@@ -47,7 +47,6 @@ export class ObjectStore {
   readonly #path: ByteString;
   readonly #dirfd: Fd;
   readonly #verity: Verity;
-  readonly #ownsDirectory: boolean;
   readonly #fresh: boolean;
   /** Directories made for the store, the outermost first. */
   readonly #made: readonly ByteString[];
@@ -91,24 +90,29 @@ export class ObjectStore {
     }
   }
 
-  /** A store in the directory of objects of a repository, which stays its owner's. */
-  static in(config: ObjectsConfig, groupObjects: number): ObjectStore {
-    return new ObjectStore(config, undefined, groupObjects);
+  /** A store in the directory of objects of a repository. Throws `store-failed`. */
+  static in({ path, dirfd, verity }: ObjectsConfig, groupObjects: number): ObjectStore {
+    try {
+      // A description of its own: see SyncHandle.
+      const own = openat(dirfd, ".", O_RDONLY | O_DIRECTORY);
+      return new ObjectStore({ path, dirfd: own, verity }, [], groupObjects);
+    } catch (error) {
+      throw asStoreError(path, error);
+    }
   }
 
-  /** `made` is `undefined` for a directory of somebody else. */
   private constructor(
     store: Pick<ObjectsConfig, "path" | "dirfd" | "verity">,
-    made: readonly ByteString[] | undefined,
+    made: readonly ByteString[],
     groupObjects: number,
   ) {
     this.#path = store.path;
     this.#dirfd = store.dirfd;
     this.#verity = store.verity;
-    this.#made = made ?? [];
-    this.#ownsDirectory = made !== undefined;
+    this.#made = made;
     this.#groupObjects = groupObjects;
-    this.#fresh = !hasPrefixes(store.dirfd);
+    const names = readDirectory(store.dirfd).map(({ name }) => name);
+    this.#fresh = !names.some((name) => /^[0-9a-f]{2}$/.test(name));
   }
 
   /** What the threads need to know. */
@@ -178,7 +182,7 @@ export class ObjectStore {
   }
 
   close(): void {
-    if (this.#ownsDirectory) close(this.#dirfd);
+    close(this.#dirfd);
   }
 
   /** What a thread reported, as an error. */
@@ -242,16 +246,6 @@ export class ObjectStore {
       }
     }
     this.#prefixes.add(prefix);
-  }
-}
-
-/** Read by a descriptor of its own: where a shared one stands is everybody's. */
-function hasPrefixes(dirfd: Fd): boolean {
-  const own = openat(dirfd, ".", O_RDONLY | O_DIRECTORY);
-  try {
-    return readDirectory(own).some(({ name }) => /^[0-9a-f]{2}$/.test(name));
-  } finally {
-    close(own);
   }
 }
 

@@ -19,12 +19,12 @@ import {
   openat,
   preadFully,
   pwriteFully,
-  syncfs,
 } from "../../floor/mod.ts";
 import type { Fd } from "../../floor/mod.ts";
 import { glanceAtObject, measuredDigest } from "./find-object.ts";
 import { ObjectFailure, asObjectFailure } from "./object-failure.ts";
 import type { StagedObject, Verity } from "./staged-object.ts";
+import { SyncHandle } from "./sync-handle.ts";
 
 /** The mode of every object, whatever the source's and the umask. */
 export const OBJECT_MODE = 0o644;
@@ -163,6 +163,8 @@ export class ObjectPublisher {
 
   /** A file of its own for an object whose file somebody else has open, and durable as that was. */
   #copy(object: StagedObject): StagedObject {
+    const sync = new SyncHandle(this.#dirfd);
+    sync.open();
     const file = createTemporaryFile(this.#dirfd, OBJECT_MODE);
     try {
       fchmod(file.fd, OBJECT_MODE);
@@ -172,10 +174,12 @@ export class ObjectPublisher {
         pwriteFully(file.fd, part, at);
         if (part.length < buffer.length) break;
       }
-      syncfs(this.#dirfd);
+      sync.sync();
     } catch (error) {
       discardTemporaryFile(file, this.#dirfd);
       throw error;
+    } finally {
+      sync.close();
     }
     discardTemporaryFile(object, this.#dirfd);
     return { ...object, ...file };

@@ -8,7 +8,7 @@
  */
 
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
-import { FileStat, syncfs, syncfsInBackground } from "../../floor/mod.ts";
+import { FileStat } from "../../floor/mod.ts";
 import type { Fd, TemporaryFile } from "../../floor/mod.ts";
 import { glanceAtObject } from "./find-object.ts";
 import { HasherPool } from "./hasher-pool.ts";
@@ -21,6 +21,7 @@ import { OpenObject } from "./open-object.ts";
 import type { FinishedObject, OpenObjectOwner } from "./open-object.ts";
 import { readOpenFilesLimit } from "./open-files-limit.ts";
 import type { ObjectsConfig, StagedObject } from "./staged-object.ts";
+import { SyncHandle } from "./sync-handle.ts";
 
 /** Larger groups gain nothing. */
 const STAGED_MAX = 4096;
@@ -54,23 +55,38 @@ export class ObjectStaging {
     hardlinked: { objects: 0, bytes: 0 },
     alreadyPresent: { objects: 0, bytes: 0 },
   };
+  readonly #sync: SyncHandle;
+  readonly #ownsSync: boolean;
   readonly #files: ObjectFiles;
   readonly #publisher: ObjectPublisher;
   readonly #hashers: HasherPool;
   readonly #owner: OpenObjectOwner = {
     guard: (work) => this.#onStore(work),
     finish: (digest, size, makeFile) => this.#finish(digest, size, makeFile),
-    release: (hasher) => this.#hashers.release(hasher),
+    release: (hasher) => {
+      this.#begun--;
+      this.#hashers.release(hasher);
+    },
   };
   readonly #stat = new FileStat();
   readonly #maxStaged: number;
   #staged: StagedObject[] = [];
+  /** Objects that are begun and neither finished nor aborted. */
+  #begun = 0;
   /** Digests that were staged here and have no name yet, wherever they are. */
   readonly #unnamed = new Set<FsVerityDigest>();
 
-  /** `maxStaged` objects at most are open; before there are more, those are published. */
-  constructor(config: ObjectsConfig, options: { readonly maxStaged?: number } = {}) {
+  /**
+   * `maxStaged` objects at most are open; before there are more, those are published. `sync` is the handle
+   * of the owner, who closes it: for a staging that adopts what others write from now on, it is open.
+   */
+  constructor(
+    config: ObjectsConfig,
+    options: { readonly maxStaged?: number; readonly sync?: SyncHandle } = {},
+  ) {
     this.config = config;
+    this.#sync = options.sync ?? new SyncHandle(config.dirfd);
+    this.#ownsSync = options.sync === undefined;
     this.#files = new ObjectFiles(config.dirfd);
     this.#publisher = new ObjectPublisher(config);
     this.#hashers = new HasherPool(config.algorithm);
@@ -93,6 +109,7 @@ export class ObjectStaging {
 
   /** Starts an object whose content comes in pieces; `sizeHint` is how many bytes it will likely have. */
   begin(sizeHint?: number): OpenObject {
+    this.#begun++;
     return new OpenObject(this.#files, this.#hashers.take(), sizeHint, this.#owner);
   }
 
@@ -123,24 +140,31 @@ export class ObjectStaging {
   /** Makes what is staged durable, then names it. Blocks this thread. The names need one more sync. */
   publish(): void {
     if (this.#staged.length === 0) return;
-    this.#onStore(() => syncfs(this.config.dirfd));
+    this.#onStore(() => this.#sync.sync());
     this.#name();
+    this.#rest();
   }
 
   /** As {@link publish}, while this thread goes on. Nothing may be staged until it is done. */
   async publishInBackground(): Promise<void> {
     if (this.#staged.length === 0) return;
     try {
-      await syncfsInBackground(this.config.dirfd);
+      await this.#sync.syncInBackground();
     } catch (error) {
       throw asStoreError(this.config.path, error);
     }
     this.#name();
+    this.#rest();
   }
 
-  /** Hands the staged objects over, to the `adopt` of another thread. The receiver owns them. */
+  /**
+   * Hands the staged objects over, to the `adopt` of another thread, which was made before they were
+   * written. The receiver owns them.
+   */
   take(): readonly StagedObject[] {
-    return this.#staged.splice(0);
+    const staged = this.#staged.splice(0);
+    this.#rest();
+    return staged;
   }
 
   /** Takes over what another thread has staged for the same directory. */
@@ -156,6 +180,7 @@ export class ObjectStaging {
   discard(): void {
     for (const object of this.#staged.splice(0)) this.#files.drop(object);
     this.#unnamed.clear();
+    this.#rest();
   }
 
   /** Whether an object must be written; counts it as present if not. For this folder. */
@@ -203,8 +228,14 @@ export class ObjectStaging {
     if (failure !== undefined) throw asStoreError(this.config.path, failure);
   }
 
+  /** Keeps nothing open while there is nothing to answer for. */
+  #rest(): void {
+    if (this.#ownsSync && this.#begun === 0) this.#sync.close();
+  }
+
   #onStore<T>(work: () => T): T {
     try {
+      this.#sync.open();
       return work();
     } catch (error) {
       throw asStoreError(this.config.path, error);
