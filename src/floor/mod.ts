@@ -15,6 +15,7 @@ export * from "./mount.ts";
 export * from "./open-beneath.ts";
 export * from "./private-directory.ts";
 export * from "./read-directory.ts";
+export * from "./record-lock.ts";
 export * from "./temporary-file.ts";
 export * from "./user-namespace.ts";
 export * from "./verity.ts";

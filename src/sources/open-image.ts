@@ -2,10 +2,10 @@
 
 import { displayText } from "../core/bytes/byte-string.ts";
 import type { ByteString } from "../core/bytes/byte-string.ts";
-import { ComposefsError } from "../core/errors.ts";
-import { shown } from "../core/oci/json.ts";
 import { openArchiveFiles } from "./archive/open-archive.ts";
 import type { ArchiveOptions } from "./archive/open-archive.ts";
+import { openStorageSource } from "./containers-storage/storage-source.ts";
+import type { StorageOptions } from "./containers-storage/storage-conf.ts";
 import { parseDockerReference } from "./docker-archive/docker-manifest.ts";
 import { DockerArchiveSource } from "./docker-archive/docker-source.ts";
 import type { ImageSource } from "./image-source.ts";
@@ -19,11 +19,12 @@ import { parseTransport } from "./transport.ts";
 /** Options of {@link openImageSource}; each transport takes those that mean something to it. */
 export interface OpenImageOptions extends ArchiveOptions {
   readonly registry?: RegistryOptions | undefined;
+  readonly storage?: StorageOptions | undefined;
 }
 
 /**
- * Opens an image by its name: `docker://` or nothing, `oci:`, `oci-archive:`, `docker-archive:`. Paths
- * in it are bytes: one in each code unit. Nothing of the image is believed before it is read. Throws
+ * Opens an image by its name: `docker://` or nothing, `oci:`, `oci-archive:`, `docker-archive:`,
+ * `containers-storage:`. Paths in it are bytes: one in each code unit. Nothing of the image is believed before it is read. Throws
  * `invalid-reference`, `corrupt-archive`, SyscallError.
  */
 export async function openImageSource(
@@ -50,9 +51,6 @@ export async function openImageSource(
     case "docker":
       return openRegistrySource(place, options.registry);
     case "containers-storage":
-      throw new ComposefsError(
-        "invalid-reference",
-        `Cannot open image ${shown(text)}: ${transport} is not known yet`,
-      );
+      return openStorageSource(place, name, options.storage);
   }
 }
