@@ -28,6 +28,15 @@ export interface BlobRange {
   readonly length: number;
 }
 
+/** Options of `openRanges`. */
+export interface RangeOptions extends SourceCallOptions {
+  /**
+   * Refuses to get the parts out of the whole, where there is no other way: throws a `NoRangesError` before
+   * the first piece.
+   */
+  readonly onlyParts?: boolean | undefined;
+}
+
 /** A piece of a layer's archive without compression; joined they are the archive, bit for bit. */
 export type LayerPiece =
   /** Bytes of the archive; the buffer is the caller's. */
@@ -60,7 +69,7 @@ export interface ImageSource {
     | ((
         descriptor: Descriptor,
         ranges: readonly BlobRange[],
-        options?: SourceCallOptions,
+        options?: RangeOptions,
       ) => AsyncIterable<{ readonly offset: number; readonly bytes: Uint8Array }>)
     | undefined;
   /** Manifests that are about another one: signatures, and what else is attached. */

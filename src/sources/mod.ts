@@ -1,6 +1,7 @@
 /** Where trees come from. */
 
 export * from "./directory/mod.ts";
+export * from "./chunked/mod.ts";
 export { decompressLayer, detectCompression } from "./decompress.ts";
 export type * from "./image-source.ts";
 export * from "./registry/mod.ts";

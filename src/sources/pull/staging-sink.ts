@@ -4,8 +4,9 @@ import { createHash, hash } from "node:crypto";
 import type { Hash } from "node:crypto";
 
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
+import { FsVerityHasher } from "../../core/fsverity/hasher.ts";
 import { ComposefsError } from "../../core/errors.ts";
-import { close } from "../../floor/mod.ts";
+import { blockHash, close } from "../../floor/mod.ts";
 import type { Fd } from "../../floor/mod.ts";
 import { openObject } from "../../store/mod.ts";
 import type { ObjectStaging, OpenObject } from "../../store/mod.ts";
@@ -41,23 +42,34 @@ export class StagingSink implements ObjectSink {
   }
 }
 
-/** What is read ends up in the hash of the layer, so that it is verified there. */
+/**
+ * What is read ends up in the hash of the layer. That tells whether it is the content that was meant; but
+ * that the object is rightly named by its digest, by which the layer is going to refer to it, only the
+ * kernel tells, or another hash.
+ */
 function* readPieces(
   { config }: ObjectStaging,
   digest: FsVerityDigest,
   size: number,
 ): Generator<Uint8Array, void> {
-  const { fd, size: actual } = openObject(config, digest);
+  const { fd, size: actual, isEnforced } = openObject(config, digest);
   try {
-    if (actual !== size)
-      throw new ComposefsError(
-        "object-corrupt",
-        `Cannot read object ${digest}: it has ${actual} bytes instead of ${size}`,
-      );
-    yield* readFilePieces(fd, size);
+    if (actual !== size) throw corrupt(digest, `it has ${actual} bytes instead of ${size}`);
+    const hasher = isEnforced ? undefined : new FsVerityHasher(blockHash(config.algorithm));
+    for (const bytes of readFilePieces(fd, size)) {
+      hasher?.update(bytes);
+      yield bytes;
+    }
+    if ((hasher?.digest() ?? digest) !== digest) throw corrupt(digest, "its content is another");
   } finally {
     close(fd);
   }
+}
+
+function corrupt(digest: FsVerityDigest, reason: string): ComposefsError {
+  return new ComposefsError("object-corrupt", `Cannot read object ${digest}: ${reason}`, {
+    hint: "`composefs repo fsck` tells which images need it",
+  });
 }
 
 class HashedObject implements OpenContent {

@@ -8,7 +8,8 @@
 
 import { ComposefsError } from "../../core/errors.ts";
 import type { Descriptor } from "../../core/oci/descriptor.ts";
-import type { BlobRange, SourceCallOptions } from "../image-source.ts";
+import type { BlobRange, RangeOptions } from "../image-source.ts";
+import { NoRangesError } from "../no-ranges.ts";
 import { parseContentRange } from "./content-range.ts";
 import type { Answer } from "./exchange.ts";
 import { nameOf } from "./manifests.ts";
@@ -36,13 +37,13 @@ export interface RangeKnowledge {
   manners: RangeManners;
 }
 
-/** Streams parts of a blob. Throws `invalid-manifest` for ranges outside of it; `network-failed`, … */
+/** Streams parts of a blob. Throws `invalid-manifest` for ranges outside of it; `network-failed`, NoRangesError, … */
 export async function* openRanges(
   place: Repository,
   descriptor: Descriptor,
   ranges: readonly BlobRange[],
   knowledge: RangeKnowledge,
-  { signal }: SourceCallOptions = {},
+  { signal, onlyParts = false }: RangeOptions = {},
 ): AsyncGenerator<PartPiece, void, undefined> {
   const wanted = new Wanted(descriptor, ranges);
   const retries = place.client.retries();
@@ -50,6 +51,9 @@ export async function* openRanges(
   while (!wanted.isDone) {
     const before = wanted.received;
     const { manners } = knowledge;
+    if (manners === "none" && onlyParts && before === 0) {
+      throw new NoRangesError(`blob ${descriptor.digest} of ${nameOf(place)}`);
+    }
     try {
       const batch = wanted.next(manners);
       const answer = await asking.ask(manners === "none" ? undefined : batch);

@@ -7,7 +7,13 @@ import { MANIFEST_SIZE_MAX } from "../../core/oci/manifest.ts";
 import { formatImageReference, parseImageName, tagOrDigest } from "../../core/oci/reference.ts";
 import type { ImageReference } from "../../core/oci/reference.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
-import type { BlobRange, ImageSource, ResolvedImage, SourceCallOptions } from "../image-source.ts";
+import type {
+  BlobRange,
+  ImageSource,
+  RangeOptions,
+  ResolvedImage,
+  SourceCallOptions,
+} from "../image-source.ts";
 import { openBlob } from "./blob.ts";
 import { peekManifest, readManifest, readManifestOf } from "./manifests.ts";
 import type { Repository } from "./manifests.ts";
@@ -94,7 +100,7 @@ export class RegistrySource implements ImageSource {
   async *openRanges(
     descriptor: Descriptor,
     ranges: readonly BlobRange[],
-    options: SourceCallOptions = {},
+    options: RangeOptions = {},
   ): AsyncGenerator<{ readonly offset: number; readonly bytes: Uint8Array }, void, undefined> {
     const place = await this.#place(options);
     yield* openRanges(place, descriptor, ranges, this.#ranges, options);

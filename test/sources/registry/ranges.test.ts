@@ -2,6 +2,7 @@
 
 import fc from "fast-check";
 import { beforeAll, beforeEach, expect, test } from "vitest";
+import { NoRangesError } from "#src/sources/no-ranges.ts";
 import { openRegistrySource, parseManifest } from "#src/mod.ts";
 import type { BlobRange, Descriptor } from "#src/mod.ts";
 import { startRegistry } from "../../support/docker-registry.ts";
@@ -101,6 +102,15 @@ needs("docker-registry", "skopeo").describe("openRanges", () => {
     await expectRanges();
     expect(proxy.count(LAYER)).toBe(3);
     expect(proxy.seen.at(-1)!.headers.range).toBeUndefined();
+  });
+
+  test("refuses the whole of a server that ignores ranges, where only parts are wanted", async () => {
+    proxy.inject({ on: LAYER, fault: { kind: "ignore-range" } });
+    const source = openRegistrySource(`${proxy.host}/some/name:one`, { insecure: true });
+    const pieces = source.openRanges(layer, [{ offset: 0, length: 9 }], { onlyParts: true });
+    await expect(pieces.next()).rejects.toBeInstanceOf(NoRangesError);
+    expect(proxy.count(LAYER)).toBe(1);
+    await source.close();
   });
 
   test("asks a server that ignores a request for many parts for one after the other", async () => {
