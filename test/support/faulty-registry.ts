@@ -29,6 +29,8 @@ export type Fault =
   | { readonly kind: "hang" }
   /** The connection breaks before an answer. */
   | { readonly kind: "reset" }
+  /** The request is passed on, and the connection breaks instead of an answer. */
+  | { readonly kind: "lose-answer" }
   /** The connection breaks after so many bytes of the body. */
   | { readonly kind: "cut"; readonly after: number }
   /** Nothing more comes after so many bytes of the body; the connection stays open. */
@@ -144,6 +146,11 @@ async function serve(
     default:
   }
   const found = await pass(upstream, request, fault?.kind === "ignore-range");
+  if (fault?.kind === "lose-answer") {
+    found.resume();
+    request.socket.destroy();
+    return;
+  }
   const headers = { ...found.headers };
   if (fault?.kind === "truncate") headers["content-length"] = String(fault.to);
   if (fault?.kind === "append") delete headers["content-length"];

@@ -73,7 +73,7 @@ export class LayoutWriter {
 }
 
 /** A descriptor of bytes. */
-function describe(bytes: Uint8Array, mediaType: string): Descriptor {
+export function describe(bytes: Uint8Array, mediaType: string): Descriptor {
   const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}` as OciDigest;
   return { mediaType, digest, size: bytes.length, annotations: {} };
 }

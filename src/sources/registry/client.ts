@@ -57,11 +57,13 @@ export class RegistryClient {
   readonly #transport: Transport;
   readonly #authorizer: Authorizer;
   readonly #secure: URL;
+  readonly #isInsecure: boolean;
   #base: URL | undefined;
 
   constructor(options: ClientOptions) {
     const { registry, isInsecure } = options;
     this.registry = registry;
+    this.#isInsecure = isInsecure;
     this.#secure = new URL(`https://${HOST_OF[registry] ?? registry}/`);
     if (!isInsecure) this.#base = this.#secure;
     this.#transport = new Transport({ ...options });
@@ -107,6 +109,29 @@ export class RegistryClient {
   /** Whether an address that the registry gave is its own. */
   isOwn(url: URL): boolean {
     return url.origin === this.#base?.origin;
+  }
+
+  /**
+   * The address that the registry gave as `Location`, relative to `from` or not. Behind some proxies
+   * registries do not know that they are asked by TLS; their own addresses are asked so all the same.
+   */
+  locate(location: string | undefined, from: URL, what: string): URL {
+    if (location === undefined || !URL.canParse(location, from.href)) {
+      throw new ComposefsError(
+        "registry-failed",
+        `Cannot ${what}: ${from.host} does not say where`,
+      );
+    }
+    const url = new URL(location, from);
+    if (url.host === from.host && from.protocol === "https:") url.protocol = from.protocol;
+    const isPlain = url.protocol === "http:" && from.protocol === "https:" && !this.#isInsecure;
+    if (isPlain || (url.protocol !== "https:" && url.protocol !== "http:")) {
+      throw new ComposefsError(
+        "registry-failed",
+        `Cannot ${what}: ${from.host} says to ${url.protocol}//${url.host}, which is not encrypted`,
+      );
+    }
+    return url;
   }
 
   close(): void {

@@ -129,7 +129,7 @@ function describe(
 }
 
 /** What the registry says is the digest; other hash functions than ours are as if it said nothing. */
-function toldDigest(
+export function toldDigest(
   headers: Readonly<Record<string, string | string[] | undefined>>,
   what: string,
 ): OciDigest | undefined {
@@ -146,6 +146,6 @@ function toldDigest(
 }
 
 /** The digest of some bytes. */
-function digestOf(algorithm: OciAlgorithm, bytes: Uint8Array): OciDigest {
+export function digestOf(algorithm: OciAlgorithm, bytes: Uint8Array): OciDigest {
   return formatOciDigest(algorithm, createHash(algorithm).update(bytes).digest());
 }

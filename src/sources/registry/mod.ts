@@ -1,6 +1,8 @@
 /** Images in registries, over HTTP. */
 
 export { openRegistrySource } from "./registry-source.ts";
+export { openRegistryTarget } from "./registry-target.ts";
+export type { RegistryTarget, RegistryTargetOptions } from "./registry-target.ts";
 export type { RegistrySource } from "./registry-source.ts";
 export type { RegistryOptions } from "./options.ts";
 export type { Limits } from "./limits.ts";

@@ -39,7 +39,7 @@ export async function readReferrers(
 }
 
 /** The tag under which clients keep the list: `sha256-…`. */
-function referrersTag(subject: OciDigest): string {
+export function referrersTag(subject: OciDigest): string {
   return subject.replace(":", "-");
 }
 

@@ -101,6 +101,14 @@ export function pullEndpoints(registries: Registries, reference: ImageReference)
   ];
 }
 
+/** Where to push to: the very place, never a mirror. Throws `registry-denied` for a blocked registry. */
+export function pushEndpoint(registries: Registries, reference: ImageReference): Endpoint {
+  const text = formatImageReference(reference);
+  const entry = findEntry(registries, text);
+  if (entry !== undefined) refuseBlocked(entry, text);
+  return { reference, isInsecure: entry?.isInsecure ?? false, isMirror: false };
+}
+
 /**
  * The full names that a short one can stand for, in the order of trying. Throws `invalid-reference`
  * where there is none, or where only somebody at a terminal could choose.

@@ -15,7 +15,8 @@ import type {
   SourceCallOptions,
 } from "../image-source.ts";
 import { openBlob } from "./blob.ts";
-import { peekManifest, readManifest, readManifestOf } from "./manifests.ts";
+import { DigestCheck } from "./digest-check.ts";
+import { nameOf, peekManifest, readManifest, readManifestOf } from "./manifests.ts";
 import type { Repository } from "./manifests.ts";
 import { clientFor, surroundingsOf } from "./options.ts";
 import type { RegistryOptions } from "./options.ts";
@@ -158,10 +159,9 @@ async function readSmallBlob(
   options: SourceCallOptions,
 ): Promise<Uint8Array> {
   if (descriptor.size > MANIFEST_SIZE_MAX) {
-    throw new ComposefsError(
-      "invalid-manifest",
-      `Cannot read blob ${descriptor.digest}: it has ${descriptor.size} bytes, more than ${MANIFEST_SIZE_MAX}`,
-    );
+    const what = `blob ${descriptor.digest} of ${nameOf(place)}`;
+    const reason = `its ${descriptor.size} bytes are more than ${MANIFEST_SIZE_MAX}`;
+    throw new DigestCheck(descriptor, what).mismatch(reason);
   }
   const pieces: Uint8Array[] = [];
   for await (const piece of openBlob(place, descriptor, options)) pieces.push(piece);

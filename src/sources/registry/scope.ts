@@ -8,3 +8,8 @@
 export function pullScope(repository: string): string {
   return `repository:${repository}:pull`;
 }
+
+/** To read and write a repository. */
+export function pushScope(repository: string): string {
+  return `repository:${repository}:pull,push`;
+}
