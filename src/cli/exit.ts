@@ -20,6 +20,7 @@ export const EXIT = {
   different: 3,
   missing: 4,
   verity: 5,
+  damaged: 6,
   interrupted: 130,
 } as const;
 
@@ -31,6 +32,7 @@ export const EXIT_MEANINGS: readonly (readonly [status: number, meaning: string]
   [EXIT.different, "`diff` found differences."],
   [EXIT.missing, "`missing` found that objects are missing."],
   [EXIT.verity, "fs-verity was asked for, and what should have it has none, or another digest."],
+  [EXIT.damaged, "`repo fsck` or `repo gc` found damage in a repository, and some of it is left."],
   [EXIT.interrupted, "Interrupted; what was half written is gone."],
 ];
 

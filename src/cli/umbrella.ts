@@ -34,6 +34,7 @@ export const COMMAND_MODULES: Readonly<Record<string, () => Promise<CommandModul
   mk: () => import("./commands/mk.ts"),
   mount: () => import("./commands/mount.ts"),
   objects: () => import("./commands/objects.ts"),
+  "repo gc": () => import("./commands/repo-gc.ts"),
   "repo init": () => import("./commands/repo-init.ts"),
   "repo status": () => import("./commands/repo-status.ts"),
   umount: () => import("./commands/umount.ts"),

@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 import type { FsVerityDigest, OciDigest } from "#src/core/mod.ts";
+import { flock } from "#src/floor/mod.ts";
 import {
   ContentIndex,
   compactContentIndex,

@@ -106,4 +106,55 @@ const STATUS: CommandSpec = {
   ],
 };
 
-export const REPO_COMMANDS: readonly CommandSpec[] = [INIT, STATUS];
+const GC: CommandSpec = {
+  name: "repo gc",
+  brief: "Remove what nothing in a repository needs any more",
+  description: [
+    "Removes the objects, streams and images that no ref leads to. What is mounted stays, and so does what --root names. Waits until nobody else uses the repository.",
+    "If something that has to stay cannot be read, nobody knows what it needs: then no object goes, and the exit status is 6. Files of no known name are reported and left alone; unfinished files go when nobody has touched them for an hour.",
+  ],
+  operands: [],
+  options: [
+    ...REPOSITORY_OPTIONS,
+    { name: "dry-run", short: "n", brief: "Print what would go, and remove nothing" },
+    {
+      name: "root",
+      short: "r",
+      value: { label: "NAME", kind: "text" },
+      repeatable: true,
+      brief: "Keep the stream or image of this name, too; may be repeated",
+    },
+    {
+      name: "give-up-damaged",
+      brief: "Remove what only damaged images may need, and refs that lead to nothing",
+    },
+    JSON_OPTION,
+  ],
+  examples: [
+    { command: "composefs repo gc --dry-run", brief: "Show what would go" },
+    {
+      command: "composefs untag old && composefs repo gc",
+      brief: "Remove an image, and what only this image needed",
+    },
+  ],
+  sections: [
+    {
+      title: "JSON",
+      paragraphs: ["One object:"],
+      terms: [
+        ["dryRun", "true if nothing was removed"],
+        ["objects, objectBytes", "number and bytes of the objects that go"],
+        ["streams, images, links", "numbers of names that go, and their paths"],
+        ["temporary", "paths of unfinished files that go"],
+        ["kept", "objects and bytes of what is needed"],
+        ["held", "objects and bytes of what stays only because of damage"],
+        ["mounted", "array of digest and where, of images that are, or may be, mounted"],
+        ["unidentifiedMounts", "mount points of which any image may be below"],
+        ["damage", "array of what, digest (or null), neededBy and reason"],
+        ["strange", "array of path and reason, of files of no known name"],
+      ],
+    },
+  ],
+};
+
+export const REPO_COMMANDS: readonly CommandSpec[] = [INIT, STATUS, GC];

@@ -57,8 +57,11 @@ export function classifyHeader(
   if (bytes.length < HEADER.size || bytes.toString("latin1", 0, MAGIC.length) !== MAGIC) {
     return "unusable";
   }
-  if (bytes[HEADER.version] !== VERSION) return "later";
-  return bytes[HEADER.algorithm] === FS_VERITY_HASH_ALG[algorithm] ? "usable" : "unusable";
+  if (bytes[HEADER.version]! > VERSION) return "later";
+  return bytes[HEADER.version] === VERSION &&
+    bytes[HEADER.algorithm] === FS_VERITY_HASH_ALG[algorithm]
+    ? "usable"
+    : "unusable";
 }
 
 /** Writes one record to the start of `into`. */

@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { displayText } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
 import { flock } from "../../floor/mod.ts";
+import { compactContentIndex } from "../content-index/mod.ts";
 import type { RepositoryFiles } from "../survey/repository-files.ts";
 import { executeGc } from "./execute.ts";
 import { planGc } from "./plan.ts";
@@ -42,6 +43,10 @@ export async function collectGarbage(
       ...(signal === undefined ? {} : { signal }),
       onProgress: (removed) => onProgress?.(removed, plan.objects.length),
     });
+    // Entries of objects that are gone do no harm, but they should not become most of the index.
+    if (plan.objects.length > plan.kept.objects / 4) {
+      await compactContentIndex(repository, signal === undefined ? {} : { signal });
+    }
     return plan;
   } finally {
     flock(repository.dirfd, "shared", { wait: true });
