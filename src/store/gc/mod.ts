@@ -4,6 +4,5 @@ export { collectGarbage } from "./collect.ts";
 export type { CollectOptions } from "./collect.ts";
 export { executeGc } from "./execute.ts";
 export { findLiveMounts } from "./live-mounts.ts";
-export type { GcDamage } from "./mark.ts";
 export { planGc } from "./plan.ts";
 export type { GcPlan } from "./plan.ts";
