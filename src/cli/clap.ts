@@ -24,6 +24,8 @@ export interface ClapCommand extends CommandSpec {
   readonly exclusive?: readonly (readonly string[])[];
   /** An option, and another that has to be given with it. */
   readonly requires?: readonly (readonly [option: string, needed: string])[];
+  /** Options that have to be given. */
+  readonly needed?: readonly string[];
   /** What is wrong with a value, by the name of its option or operand. */
   readonly checks?: Readonly<Record<string, (value: ByteString) => string | undefined>>;
 }
@@ -224,6 +226,8 @@ function readLevel(
     checkTogether(spec, title, done.invocation);
     const missing = spec.operands[operands.length];
     if (missing !== undefined && missing.optional !== true) fail(`Missing operand ${missing.name}`);
+    const absent = spec.needed?.find((name) => !given.has(name));
+    if (absent !== undefined) fail(`Option --${absent} is missing`);
   }
   return done;
 }

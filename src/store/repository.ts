@@ -55,6 +55,8 @@ export interface OpenOptions {
   readonly algorithm?: FsVerityAlgorithm | undefined;
   /** Gives an old repository its metadata; else it is refused. */
   readonly upgrade?: boolean | undefined;
+  /** The formats of the images that are made with this object, instead of the repository's. */
+  readonly formats?: ErofsFormats | undefined;
   /** Refuses a repository that cannot be written to. */
   readonly writable?: boolean | undefined;
   /**
@@ -89,6 +91,7 @@ export class Repository {
   readonly metadata: RepositoryMetadata;
   /** What is enforced here. */
   readonly verity: Verity;
+  readonly #formats: ErofsFormats | undefined;
   #objectsFd: Fd | undefined;
   readonly #transactions = new Set<Transaction>();
 
@@ -120,6 +123,7 @@ export class Repository {
     this.dirfd = dirfd;
     this.metadata = file.metadata;
     this.verity = file.verity;
+    this.#formats = options.formats;
     const { algorithm } = file.metadata;
     if (options.verity === "required" && file.verity !== "required") {
       throw repositoryError("verity-missing", "open", path, "it does not require fs-verity", {
@@ -136,9 +140,9 @@ export class Repository {
     return this.metadata.algorithm;
   }
 
-  /** The formats of the EROFS images that are made here. */
+  /** The formats of the EROFS images that are made. */
   get formats(): ErofsFormats {
-    return this.metadata.formats;
+    return this.#formats ?? this.metadata.formats;
   }
 
   /** Ends the lock, transactions, and the descriptor that `objects` has handed out. */

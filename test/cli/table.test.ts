@@ -153,6 +153,10 @@ describe("completions", () => {
       [["cfsctl", "--hash", "sha5"], "sha512"],
       [["cfsctl", "--repo", "/srv", "--hash", "=", "sha256", "compute-k"], "compute-karg"],
       [["cfsctl", "--no-repo", "compute-id", "--xattrs", "k"], "keep-user-xattrs"],
+      [["cfsctl", "oc"], "oci"],
+      [["cfsctl", "--repo", "x", "oci", "i"], "images inspect import-layer"],
+      [["cfsctl", "oci", "inspect", "--"], "--manifest --config --help"],
+      [["cfsctl", "images", "--n"], "--no-trunc"],
     ];
     for (const [words, reply] of offers) {
       expect(bashReply(path, words), words.join(" ")).toBe(reply);

@@ -10,7 +10,7 @@ const IMAGE_NAMES =
   "An image is named by its digest in hexadecimal, or by `refs/NAME`, as create-image and import-image name it.";
 
 /** The options of all commands that mount. */
-const MOUNT_OPTIONS: ClapCommand["options"] = [
+export const MOUNT_OPTIONS: ClapCommand["options"] = [
   {
     name: "fuse",
     value: { label: "MODE", kind: { choices: ["auto", "yes", "no"] } },
@@ -30,7 +30,7 @@ const MOUNT_OPTIONS: ClapCommand["options"] = [
   { name: "read-write", brief: "Allow writes, which go to the upper directory" },
 ];
 
-const MOUNT_RULES = {
+export const MOUNT_RULES = {
   requires: [
     ["upperdir", "workdir"],
     ["workdir", "upperdir"],

@@ -12,13 +12,13 @@ const NO_PROPAGATE: OptionSpec = {
     "Take the tree as it is: `/` keeps its own metadata, `/run` its content, all files their xattrs",
 };
 
-const BOOTABLE: OptionSpec = {
+export const BOOTABLE: OptionSpec = {
   name: "bootable",
   brief:
     "Make the tree of a bootable image: `/boot` and `/sysroot` are empty, labels come from its SELinux policy",
 };
 
-const XATTRS: OptionSpec = {
+export const XATTRS: OptionSpec = {
   name: "xattrs",
   value: { label: "MODE", kind: { choices: XATTR_MODES } },
   brief:

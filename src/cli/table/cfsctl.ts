@@ -14,6 +14,7 @@ import {
   MOUNT,
   TRANSACTION,
 } from "./cfsctl-repository.ts";
+import { OCI_COMMANDS } from "./cfsctl-oci.ts";
 import { COMPUTE_ID, COMPUTE_KARG, CREATE_DUMPFILE } from "./cfsctl-scan.ts";
 
 /** Programs that answer to their names as commands of cfsctl. */
@@ -72,6 +73,7 @@ export const CFSCTL = {
     CAT,
     GC,
     TRANSACTION,
+    ...OCI_COMMANDS,
   ],
   exitStatus: [
     [0, "Done."],
@@ -86,6 +88,10 @@ export const CFSCTL = {
     {
       command: "cfsctl --repo repository create-image /srv/rootfs base",
       brief: "Store a root file system and its image",
+    },
+    {
+      command: "cfsctl --repo repository oci pull docker://registry.example/web:latest web",
+      brief: "Get a container image",
     },
   ],
   seeAlso: ["composefs(1)", "mkcomposefs(1)", "composefs-info(1)", "mount.composefs(8)"],

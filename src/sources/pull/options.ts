@@ -97,5 +97,8 @@ export interface PullReport {
   readonly configDigest: OciDigest;
   readonly layers: readonly PullLayerReport[];
   readonly erofs: readonly PulledErofs[];
+  /** All that the pull put into the repository. */
   readonly objects: StagingStats;
+  /** The files of the layers among it. */
+  readonly layerObjects: StagingStats;
 }

@@ -99,6 +99,7 @@ async function reportKnown(
     })),
     erofs,
     objects: emptyStats(),
+    layerObjects: emptyStats(),
   };
 }
 
@@ -180,6 +181,7 @@ async function pullManifest(
     }),
     erofs: made,
     objects: sumStats([...counts, transaction.objects.stats]),
+    layerObjects: sumStats(counts),
   };
 }
 

@@ -17,10 +17,7 @@ export function createImage({ settings, invocation, io }: CfsctlCall): Promise<n
       const transaction = repository.begin();
       const root = await readRootfs(request, { objects: repository.objects, signal });
       const tree = validateTree(root);
-      const { default: first, extra } =
-        settings.erofsVersion === undefined
-          ? repository.formats
-          : { default: settings.erofsVersion, extra: [] };
+      const { default: first, extra } = repository.formats;
       const digest = transaction.putImage(writeImage(tree, { version: first }));
       for (const version of extra) transaction.putImage(writeImage(tree, { version }));
       const name = invocation.operands[1];

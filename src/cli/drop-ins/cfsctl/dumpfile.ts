@@ -12,8 +12,9 @@ import { byteStringFrom } from "../../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../../core/bytes/byte-string.ts";
 import { TextWriter } from "../../../core/bytes/text-writer.ts";
 import { writeEscaped } from "../../../core/dump/escape.ts";
+import type { LayerEntry } from "../../../core/oci/mod.ts";
 import { objectPath } from "../../../core/fsverity/digest.ts";
-import { modeOf, resolveLink, sortedEntries } from "../../../core/tree/node.ts";
+import { FILE_TYPE, modeOf, resolveLink, sortedEntries } from "../../../core/tree/node.ts";
 import type { Directory, Leaf, Node, Stat } from "../../../core/tree/node.ts";
 
 /** Bytes of text that are collected before they are handed out. */
@@ -27,6 +28,25 @@ export function* formatDumpfile(
 ): Generator<Uint8Array> {
   const writer = new DumpfileWriter(nlinks);
   for (const _ of writer.lines(node, path)) {
+    if (writer.out.length >= PIECE) yield writer.out.take();
+  }
+  yield writer.out.take();
+}
+
+/** The entries of a layer as they come, each with one name. */
+export function* formatEntries(entries: Iterable<LayerEntry>): Generator<Uint8Array> {
+  const writer = new DumpfileWriter(new Map());
+  for (const entry of entries) {
+    switch (entry.kind) {
+      case "directory":
+        writer.directory(entry.path, entry.stat, 1);
+        break;
+      case "hardlink":
+        writer.further(entry.path, entry.target);
+        break;
+      case "leaf":
+        writer.leaf(entry.path, entry.leaf, 1);
+    }
     if (writer.out.length >= PIECE) yield writer.out.take();
   }
   yield writer.out.take();
@@ -62,9 +82,9 @@ class DumpfileWriter {
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
       const [at, each] = next;
       if (each.kind !== "directory") {
-        this.#leaf(at, resolveLink(each) as Leaf);
+        this.#leafOf(at, resolveLink(each) as Leaf);
       } else {
-        this.#directory(at, each);
+        this.#directoryOf(at, each);
         const prefix = at.endsWith("/") ? at : `${at}/`;
         const children = [...sortedEntries(each)].reverse();
         for (const [name, child] of children)
@@ -74,57 +94,78 @@ class DumpfileWriter {
     }
   }
 
-  #directory(path: ByteString, directory: Directory): void {
+  #directoryOf(path: ByteString, directory: Directory): void {
     let nlink = 2;
     for (const node of directory.entries.values()) if (node.kind === "directory") nlink++;
-    this.#line(path, directory, { size: 0, nlink });
+    this.directory(path, directory.stat, nlink);
   }
 
-  #leaf(path: ByteString, leaf: Leaf): void {
+  #leafOf(path: ByteString, leaf: Leaf): void {
     const nlink = this.#nlinks.get(leaf) ?? 1;
     if (nlink > 1) {
       const first = this.#written.get(leaf);
-      if (first !== undefined) return this.#further(path, first);
+      if (first !== undefined) return this.further(path, first);
       this.#written.set(leaf, path);
     }
+    this.leaf(path, leaf, nlink);
+  }
+
+  directory(path: ByteString, stat: Stat, nlink: number): void {
+    const mode = FILE_TYPE.directory | stat.mode;
+    this.#line(path, stat, mode, { size: 0, nlink });
+  }
+
+  leaf(path: ByteString, leaf: Leaf, nlink: number): void {
+    const { stat } = leaf;
+    const mode = modeOf(leaf);
     switch (leaf.kind) {
       case "file":
         return this.#file(path, leaf, nlink);
       case "symlink":
-        return this.#line(path, leaf, { size: leaf.target.length, nlink, payload: leaf.target });
+        return this.#line(path, stat, mode, {
+          size: leaf.target.length,
+          nlink,
+          payload: leaf.target,
+        });
       case "chardev":
       case "blockdev":
-        return this.#line(path, leaf, { size: 0, nlink, rdev: leaf.rdev });
+        return this.#line(path, stat, mode, { size: 0, nlink, rdev: leaf.rdev });
       case "fifo":
       case "socket":
-        return this.#line(path, leaf, { size: 0, nlink });
+        return this.#line(path, stat, mode, { size: 0, nlink });
     }
   }
 
   #file(path: ByteString, leaf: Leaf & { readonly kind: "file" }, nlink: number): void {
-    const { content } = leaf;
+    const { content, stat } = leaf;
+    const mode = modeOf(leaf);
     if (content.kind === "inline") {
       const text = byteStringFrom(content.data);
-      return this.#line(path, leaf, { size: content.data.length, nlink, content: text });
+      return this.#line(path, stat, mode, { size: content.data.length, nlink, content: text });
     }
-    if (content.kind === "sparse") return this.#line(path, leaf, { size: content.size, nlink });
+    if (content.kind === "sparse")
+      return this.#line(path, stat, mode, { size: content.size, nlink });
     const { digest } = content;
     const payload = digest === undefined ? content.path : objectPath(digest);
-    this.#line(path, leaf, { size: content.size, nlink, payload, digest });
+    this.#line(path, stat, mode, { size: content.size, nlink, payload, digest });
   }
 
-  #further(path: ByteString, first: ByteString): void {
-    writeEscaped(this.out, path);
+  further(path: ByteString, first: ByteString): void {
+    this.#path(path);
     this.out.text(" 0 @120000 - - - - 0.0 ");
     writeEscaped(this.out, first, { loneDash: true });
     this.out.text(" - -\n");
   }
 
-  #line(path: ByteString, node: Directory | Leaf, fields: LineFields): void {
+  #path(path: ByteString): void {
+    if (path === "") this.out.text("-");
+    else writeEscaped(this.out, path);
+  }
+
+  #line(path: ByteString, stat: Stat, mode: number, fields: LineFields): void {
     const { out } = this;
-    const { stat } = node;
-    writeEscaped(out, path);
-    out.text(` ${fields.size} ${modeOf(node).toString(8)} ${fields.nlink}`);
+    this.#path(path);
+    out.text(` ${fields.size} ${mode.toString(8)} ${fields.nlink}`);
     out.text(` ${stat.uid} ${stat.gid} ${fields.rdev ?? 0} ${stat.mtime.sec}.${stat.mtime.nsec}`);
     this.#optional(fields.payload);
     this.#optional(fields.content);

@@ -17,7 +17,7 @@ export async function withRepository<T>(
   use: (repository: Repository) => T | Promise<T>,
   path: ByteString = repositoryPath(settings),
 ): Promise<T> {
-  const { insecure, requireVerity, noUpgrade } = settings;
+  const { erofsVersion, insecure, requireVerity, noUpgrade } = settings;
   if (insecure && requireVerity) {
     throw new ComposefsError(
       "repository-conflict",
@@ -25,7 +25,8 @@ export async function withRepository<T>(
     );
   }
   const verity = requireVerity ? "required" : insecure ? "missing-allowed" : undefined;
-  const repository = Repository.open(path, { verity, upgrade: !noUpgrade });
+  const formats = erofsVersion === undefined ? undefined : { default: erofsVersion, extra: [] };
+  const repository = Repository.open(path, { verity, formats, upgrade: !noUpgrade });
   try {
     checkHash(settings, repository.algorithm, path);
     return await use(repository);

@@ -1,16 +1,21 @@
 /** A directory as the root file system of an image. */
 
-import { byteString } from "../../../core/bytes/byte-string.ts";
+import { readFileSync } from "node:fs";
+
+import { concatByteStrings, displayText } from "../../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../../core/errors.ts";
+import { digestAlgorithm } from "../../../core/fsverity/digest.ts";
+import { computeFsVerityDigest } from "../../../core/fsverity/hasher.ts";
 import { canonicalizeBootableRootfs, canonicalizeRootfs } from "../../../core/oci/mod.ts";
-import { relinkTree } from "../../../core/oci/relink.ts";
-import type { Directory } from "../../../core/tree/node.ts";
+import { labelTree } from "../../../core/selinux/mod.ts";
+import { resolveLink } from "../../../core/tree/node.ts";
+import type { Directory, FileContent } from "../../../core/tree/node.ts";
+import { walkTree } from "../../../core/tree/walk.ts";
+import { blockHash } from "../../../floor/mod.ts";
 import { scanDirectory } from "../../../sources/mod.ts";
 import type { ScanOptions } from "../../../sources/mod.ts";
 import type { Invocation } from "../../invocation.ts";
-
-const SELINUX = byteString("security.selinux");
 
 /** How a directory is read. */
 export interface RootfsRequest {
@@ -37,22 +42,30 @@ export async function readRootfs(
   options: Pick<ScanOptions, "algorithm" | "objects" | "signal">,
 ): Promise<Directory> {
   const { root } = await scanDirectory(request.path, { ...options, hardlinks: true });
-  const { isVerbatim, keepUserXattrs } = request;
+  const { path, isVerbatim, keepUserXattrs } = request;
   const tree = isVerbatim ? root : canonicalizeRootfs(root, { keepUserXattrs });
-  return request.isBootable ? bootableRootfs(tree) : tree;
+  if (!request.isBootable) return tree;
+  const bootable = canonicalizeBootableRootfs(tree);
+  return labelTree(bootable, policyReader(bootable, path));
 }
 
-/** The tree of a bootable image that has no SELinux policy: labels of the machine that built it go. */
-function bootableRootfs(root: Directory): Directory {
-  const etc = root.entries.get(byteString("etc"));
-  if (etc?.kind === "directory" && etc.entries.has(byteString("selinux"))) {
-    throw new ComposefsError(
-      "invalid-policy",
-      "Cannot label the files of a bootable image: there is a policy in /etc/selinux, and policies are not known here yet",
-    );
+/** Reads the files of the SELinux policy again, which only their digests are known of. */
+function policyReader(root: Directory, path: ByteString): (content: FileContent) => Uint8Array {
+  const paths = new Map<FileContent, ByteString>();
+  for (const { path: at, node } of walkTree(root)) {
+    if (!at.startsWith("/etc/selinux/")) continue;
+    const leaf = resolveLink(node);
+    if (leaf.kind === "file") paths.set(leaf.content, concatByteStrings(path, at));
   }
-  return relinkTree(canonicalizeBootableRootfs(root), (stat) => {
-    if (!stat.xattrs.has(SELINUX)) return stat;
-    return { ...stat, xattrs: new Map([...stat.xattrs].filter(([name]) => name !== SELINUX)) };
-  });
+  return (content) => {
+    const file = paths.get(content)!;
+    const bytes = readFileSync(Buffer.from(file, "latin1"));
+    const digest = content.kind === "external" ? content.digest : undefined;
+    if (digest === undefined) return bytes;
+    if (computeFsVerityDigest(bytes, blockHash(digestAlgorithm(digest))) === digest) return bytes;
+    throw new ComposefsError(
+      "source-changed",
+      `Cannot read "${displayText(file)}": it changed while it was read`,
+    );
+  };
 }

@@ -50,6 +50,17 @@ export const CFSCTL_COMMANDS: Readonly<Record<string, CommandEntry>> = {
   "import-image": { load: async () => (await import("./create-image.ts")).importImage },
   init: { load: async () => (await import("./init.ts")).init, withoutRepository: true },
   mount: { load: async () => (await import("./mount.ts")).mount },
+  "oci compute-id": { load: async () => (await import("./oci/rootfs.ts")).computeId },
+  "oci copy": { load: async () => (await import("./oci/copy.ts")).copy },
+  "oci dump": { load: async () => (await import("./oci/rootfs.ts")).dump },
+  "oci images": { load: async () => (await import("./oci/images.ts")).images },
+  "oci import-layer": { load: async () => (await import("./oci/layers.ts")).importLayer },
+  "oci inspect": { load: async () => (await import("./oci/images.ts")).inspect },
+  "oci layer": { load: async () => (await import("./oci/layers.ts")).layer },
+  "oci mount": { load: async () => (await import("./oci/mount.ts")).mount },
+  "oci pull": { load: async () => (await import("./oci/pull.ts")).pull },
+  "oci tag": { load: async () => (await import("./oci/images.ts")).tag },
+  "oci untag": { load: async () => (await import("./oci/images.ts")).untag },
   transaction: { load: async () => (await import("./streams.ts")).transaction },
 };
 
