@@ -17,6 +17,8 @@ const PACKAGE_OF_COMMAND = {
   unshare: "util-linux",
   bzip2: "bzip2",
   losetup: "mount",
+  runc: "runc",
+  fincore: "util-linux-extra",
   "docker-registry": "docker-registry",
   htpasswd: "apache2-utils",
   openssl: "openssl",

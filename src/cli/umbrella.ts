@@ -23,6 +23,7 @@ interface CommandModule {
 
 /** The modules of the commands, by name; a test compares the names with the table. */
 export const COMMAND_MODULES: Readonly<Record<string, () => Promise<CommandModule>>> = {
+  bundle: () => import("./commands/bundle.ts"),
   completion: () => import("./commands/completion.ts"),
   diff: () => import("./commands/diff.ts"),
   digest: () => import("./commands/digest.ts"),
@@ -38,6 +39,7 @@ export const COMMAND_MODULES: Readonly<Record<string, () => Promise<CommandModul
   "repo init": () => import("./commands/repo-init.ts"),
   "repo status": () => import("./commands/repo-status.ts"),
   umount: () => import("./commands/umount.ts"),
+  unbundle: () => import("./commands/unbundle.ts"),
 };
 
 /** Runs the command line. Values and operands are byte strings; commander passes them on untouched. */

@@ -104,6 +104,8 @@ const PROBES = {
   skopeo: () => tool("skopeo", "skopeo"),
   umoci: () => tool("umoci", "umoci"),
   podman: () => tool("podman", "podman"),
+  runc: () => tool("runc", "runc"),
+  fincore: () => tool("fincore", "util-linux-extra"),
 } satisfies Record<string, Probe>;
 
 /** What a test may need. */

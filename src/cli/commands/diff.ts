@@ -18,6 +18,15 @@ import { writeJsonArray } from "../json.ts";
 import { formatMode } from "../listing.ts";
 import { readDumpFile, readImageFile } from "../load-tree.ts";
 import { readSource } from "../make-image.ts";
+import { formatCount } from "../progress.ts";
+import {
+  erofsOf,
+  isRepositoryImage,
+  treeOfErofs,
+  withRepositoryImage,
+} from "../repository-image.ts";
+import { costToDownload, costToStore, describeCosts } from "../diff-cost.ts";
+import type { OciImage } from "../../store/mod.ts";
 
 /** Compares two trees. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {
@@ -25,8 +34,11 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
   if (a === "-" && b === "-") {
     throw new ComposefsError("usage", "Cannot read both trees from standard input");
   }
-  const before = await loadTree(a, invocation);
-  const after = await loadTree(b, invocation);
+  const from = await loadSide(a, invocation, io);
+  const to = await loadSide(b, invocation, io);
+  const before = from.root;
+  const after = to.root;
+  if (invocation.has("stat")) return printStat(from, to, invocation, io);
   let count = 0;
   const differences = function* (): Generator<TreeDifference> {
     for (const difference of relevant(diffTrees(before, after), invocation)) {
@@ -41,6 +53,48 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
     for (const difference of differences()) printDifference(difference, describe, io);
   }
   return count === 0 ? EXIT.ok : EXIT.different;
+}
+
+/** One of the two that are compared. */
+interface Side {
+  readonly root: Directory;
+  /** If it is an image of the repository. */
+  readonly image: OciImage | undefined;
+}
+
+async function loadSide(operand: ByteString, invocation: Invocation, io: Io): Promise<Side> {
+  if (!isRepositoryImage(operand, invocation)) {
+    return { root: await loadTree(operand, invocation), image: undefined };
+  }
+  return withRepositoryImage(operand, invocation, io, (repo, image) => ({
+    root: treeOfErofs(repo, erofsOf(repo, image, operand)),
+    image,
+  }));
+}
+
+function printStat(from: Side, to: Side, invocation: Invocation, io: Io): number {
+  const counts = { added: 0, removed: 0, changed: 0 };
+  for (const { change } of relevant(diffTrees(from.root, to.root), invocation)) counts[change]++;
+  const store = costToStore(from.root, to.root);
+  const download =
+    from.image === undefined || to.image === undefined
+      ? undefined
+      : { ...costToDownload(from.image, to.image), layersOf: to.image.layers.length };
+  if (invocation.has("json")) {
+    const json = {
+      ...counts,
+      store: { objects: store.count, bytes: store.bytes },
+      download:
+        download === undefined
+          ? null
+          : { layers: download.count, layersOf: download.layersOf, bytes: download.bytes },
+    };
+    io.out.text(`${JSON.stringify(json, undefined, 2)}\n`);
+  } else {
+    const paths = Object.entries(counts).map(([what, count]) => `${formatCount(count)} ${what}`);
+    io.out.text(`${paths.join(", ")}\n${describeCosts(store, download)}\n`);
+  }
+  return Object.values(counts).some((count) => count > 0) ? EXIT.different : EXIT.ok;
 }
 
 /** A tree out of a directory, an image or a dump, whichever it is. */

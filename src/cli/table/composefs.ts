@@ -2,10 +2,12 @@
 
 import { EXIT_MEANINGS } from "../exit.ts";
 import { PROGRESS_MODES } from "../progress.ts";
+import { REPOSITORY_OPTIONS } from "../repository-options.ts";
 import { HELP_OPTION, VERSION_OPTION } from "../spec.ts";
 import type { CommandSpec, OptionSpec, ProgramSpec, Section } from "../spec.ts";
 import { CONTENT_OPTIONS, FORMAT_VERSIONS } from "./mkcomposefs.ts";
 import { REPO_COMMANDS } from "./repo.ts";
+import { USE_COMMANDS } from "./use.ts";
 
 const JSON_OPTION: OptionSpec = {
   name: "json",
@@ -220,7 +222,7 @@ const DIFF: CommandSpec = {
   name: "diff",
   brief: "Show how two trees differ",
   description: [
-    "Compares two trees; each of A and B is an image, a dump file or a directory (`-` is a dump file on standard input). Prints `-` and the path of what is only in A, `+` of what is only in B, and `~` of what is in both, with the properties that differ. Exits with 3 if there are differences.",
+    "Compares two trees; each of A and B is an image, a dump file or a directory (`-` is a dump file on standard input), or an image of the repository: its tag, or `@` and the digest of its manifest. With an option that names the repository both are; else each that is no file. Prints `-` and the path of what is only in A, `+` of what is only in B, and `~` of what is in both, with the properties that differ. Exits with 3 if there are differences.",
     "A directory is scanned and its files are hashed, as `composefs mk` does.",
   ],
   operands: [
@@ -230,10 +232,16 @@ const DIFF: CommandSpec = {
   options: [
     CONTENT_OPTIONS.hardlinks,
     { name: "ignore-mtime", brief: "Do not compare modification times" },
+    { name: "stat", brief: "Print only how many paths differ, and what B costs beside A" },
+    ...REPOSITORY_OPTIONS,
     JSON_OPTION,
   ],
   examples: [
     { command: "composefs diff old.cfs new.cfs", brief: "Show what an update changes" },
+    {
+      command: "composefs diff --stat debian:12 debian:13",
+      brief: "Show what an update of an image in the repository costs",
+    },
     {
       command: "composefs diff --ignore-mtime image.cfs rootfs",
       brief: "Compare an image with a directory",
@@ -245,6 +253,18 @@ const DIFF: CommandSpec = {
       ["change", "added, removed or changed"],
       ["fields", "names of the properties that differ, of a changed path"],
     ]),
+    {
+      title: "JSON with --stat",
+      paragraphs: ["One object:"],
+      terms: [
+        ["added, removed, changed", "numbers of paths"],
+        ["store", "objects and bytes that B needs and A has not"],
+        [
+          "download",
+          "layers and bytes (compressed) that B has and A has not, and layersOf, the number of all layers of B; null unless both are images of the repository",
+        ],
+      ],
+    },
   ],
 };
 
@@ -311,6 +331,7 @@ const MOUNT: CommandSpec = {
   brief: "Mount an image",
   description: [
     "Mounts IMAGE on the directory MOUNTPOINT. If anything fails, nothing is left behind. See mount.composefs(8) for the form that mount(8) uses.",
+    "IMAGE is a file, or an image of the repository: its tag, or `@` and the digest of its manifest. With an option that names the repository it is the latter; else if there is no such file. From a repository that requires fs-verity everything is mounted with digest and verity=require.",
   ],
   operands: [
     { name: "IMAGE", kind: "file" },
@@ -344,9 +365,12 @@ const MOUNT: CommandSpec = {
       value: { label: "PATH", kind: "file" },
       brief: "Map owners through this user namespace, such as /proc/PID/ns/user",
     },
+    ...REPOSITORY_OPTIONS,
+    { name: "bootable", brief: "Of an image of the repository, mount the form that is booted" },
     { name: "dry-run", brief: "Print the steps and do nothing" },
   ],
   examples: [
+    { command: "composefs mount debian /mnt", brief: "Mount an image of the repository" },
     { command: "composefs mount --basedir=objects image.cfs /mnt", brief: "Mount an image" },
     {
       command: "composefs mount --dry-run --basedir=objects image.cfs /mnt",
@@ -404,6 +428,7 @@ export const COMPOSEFS: ProgramSpec & { readonly commands: readonly CommandSpec[
     DIGEST,
     MOUNT,
     UMOUNT,
+    ...USE_COMMANDS,
     ...REPO_COMMANDS,
     COMPLETION,
   ],
