@@ -131,7 +131,11 @@ function commanderOption(spec: OptionSpec): Option {
   const option = new Option(`${short}--${spec.name}${value}`, spec.brief);
   if (typeof spec.value?.kind === "object") option.choices(spec.value.kind.choices);
   if (spec.repeatable === true) {
-    option.argParser((word: string, before: string[] | undefined) => [...(before ?? []), word]);
+    const check = option.parseArg; // of the choices
+    option.argParser((word: string, before: string[] | undefined) => {
+      check?.(word, undefined);
+      return [...(before ?? []), word];
+    });
   }
   return option;
 }

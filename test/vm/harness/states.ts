@@ -26,7 +26,9 @@ export async function prepareStates(): Promise<Record<StateName, SavedState>> {
     const node = bareInitramfs();
     addPackage(node);
     node.copy(join(GUEST_SOURCES, "warm.sh"), "etc/warm");
-    node.copy(join(GUEST_SOURCES, "check-store.mjs"), "opt/check-store.mjs");
+    for (const script of ["check-store.mjs", "use-repository.mjs"]) {
+      node.copy(join(GUEST_SOURCES, script), `opt/${script}`);
+    }
     node.finish(archive("node"));
     return {
       bare: await savedState("bare", archive("bare")),
