@@ -104,4 +104,6 @@ export interface ImageTarget {
   putManifest(bytes: Uint8Array, mediaType: string, tag?: string): Promise<OciDigest>;
   /** Makes all of it durable and visible. Without it nothing is promised. */
   close(): Promise<void>;
+  /** Gives up instead: what is not visible yet stays so. */
+  readonly discard?: (() => Promise<void>) | undefined;
 }

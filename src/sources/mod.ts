@@ -7,6 +7,7 @@ export type * from "./image-source.ts";
 export * from "./registry/mod.ts";
 export { openImageSource } from "./open-image.ts";
 export type { OpenImageOptions } from "./open-image.ts";
+export { openImageTarget } from "./open-target.ts";
 export { hostPlatform, resolveImage } from "./resolve-image.ts";
 export type { ResolvedManifest } from "./resolve-image.ts";
 export * from "./pull/mod.ts";

@@ -3,18 +3,17 @@
  * were in the registry; what podman keeps of them is their files, and enough to make their archives again.
  */
 
-import { createHash } from "node:crypto";
 import { ComposefsError } from "../../core/errors.ts";
 import type { Descriptor } from "../../core/oci/descriptor.ts";
 import { parseOciDocument } from "../../core/oci/document.ts";
 import { shown } from "../../core/oci/json.ts";
 import { MANIFEST_SIZE_MAX } from "../../core/oci/manifest.ts";
 import { layerCompression } from "../../core/oci/media-type.ts";
-import { formatOciDigest } from "../../core/oci/oci-digest.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import { close } from "../../floor/file.ts";
 import { readFilePart } from "../image-files.ts";
 import type { ImageSource, LayerPiece, ResolvedImage, SourceCallOptions } from "../image-source.ts";
+import { sha256Digest } from "../sha256-digest.ts";
 import { readVerified, verifyContent } from "../verify-content.ts";
 import { ImageStore, corruptStore } from "./image-store.ts";
 import type { StoredImage, StoredLayer } from "./image-store.ts";
@@ -80,7 +79,7 @@ class StorageSource implements ImageSource {
     const key = wanted !== undefined && image.bigData.has(wanted) ? wanted : "manifest";
     const bytes = await store.readBigData(image, key, MANIFEST_SIZE_MAX);
     if (bytes === undefined) throw corruptStore(this.name, "its manifest is missing");
-    const digest = formatOciDigest("sha256", createHash("sha256").update(bytes).digest());
+    const digest = sha256Digest(bytes);
     if (!image.digests.includes(digest)) {
       throw new ComposefsError(
         "content-mismatch",

@@ -6,7 +6,6 @@
  * archive.
  */
 
-import { createHash } from "node:crypto";
 import { displayText } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
@@ -15,13 +14,13 @@ import { parseImageConfig } from "../../core/oci/image-config.ts";
 import { MANIFEST_SIZE_MAX } from "../../core/oci/manifest.ts";
 import { MEDIA_TYPE } from "../../core/oci/media-type.ts";
 import type { LayerCompression } from "../../core/oci/media-type.ts";
-import { formatOciDigest } from "../../core/oci/oci-digest.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import { preadFully } from "../../floor/file.ts";
 import { decompressLayer, detectCompression } from "../decompress.ts";
 import { corruptArchive, readFilePart, readImageFile } from "../image-files.ts";
 import type { FilePart, ImageFiles, OpenFilePart } from "../image-files.ts";
 import type { ImageSource, ResolvedImage, SourceCallOptions } from "../image-source.ts";
+import { sha256Digest } from "../sha256-digest.ts";
 import { readVerified, verifyContent } from "../verify-content.ts";
 import { findDockerImage, parseDockerManifest } from "./docker-manifest.ts";
 import type { DockerReference } from "./docker-manifest.ts";
@@ -131,7 +130,7 @@ export class DockerArchiveSource implements ImageSource {
       layers.set(digest, layer);
       descriptors.push({ mediaType: MEDIA_TYPE.ociLayer, digest, size });
     }
-    const configDigest = sha256(config);
+    const configDigest = sha256Digest(config);
     const bytes = Buffer.from(
       JSON.stringify({
         schemaVersion: 2,
@@ -140,7 +139,7 @@ export class DockerArchiveSource implements ImageSource {
         layers: descriptors,
       }),
     );
-    const digest = sha256(bytes);
+    const digest = sha256Digest(bytes);
     const mediaType = MEDIA_TYPE.ociManifest;
     return {
       descriptor: { mediaType, digest, size: bytes.length, annotations: {} },
@@ -195,8 +194,4 @@ export class DockerArchiveSource implements ImageSource {
 function readStart({ fd, offset, size }: FilePart): Uint8Array {
   const start = new Uint8Array(Math.min(size, 16));
   return start.subarray(0, preadFully(fd, start, offset));
-}
-
-function sha256(bytes: Uint8Array): OciDigest {
-  return formatOciDigest("sha256", createHash("sha256").update(bytes).digest());
 }

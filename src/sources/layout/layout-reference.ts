@@ -22,7 +22,7 @@ export type LayoutReference =
   | { readonly kind: "place"; readonly place: number };
 
 /** The tag of an image in a layout. */
-const REF_NAME_ANNOTATION = "org.opencontainers.image.ref.name";
+export const REF_NAME_ANNOTATION = "org.opencontainers.image.ref.name";
 /** containerd and buildkit put the full name here, and only the tag there. */
 const CONTAINERD_NAME_ANNOTATION = "io.containerd.image.name";
 /** Names that a message lists. */

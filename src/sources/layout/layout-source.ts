@@ -4,7 +4,6 @@
  * Source: OCI image-spec 1.1, image-layout.md.
  */
 
-import { createHash } from "node:crypto";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
 import type { Descriptor } from "../../core/oci/descriptor.ts";
@@ -14,11 +13,12 @@ import type { ImageIndex } from "../../core/oci/image-index.ts";
 import { parseJsonDocument } from "../../core/oci/json.ts";
 import { MANIFEST_SIZE_MAX, parseManifest } from "../../core/oci/manifest.ts";
 import { isIndexMediaType, isManifestMediaType } from "../../core/oci/media-type.ts";
-import { formatOciDigest, ociDigestAlgorithm, ociDigestHex } from "../../core/oci/oci-digest.ts";
+import { ociDigestAlgorithm, ociDigestHex } from "../../core/oci/oci-digest.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import { corruptArchive, readFilePart, readImageFile } from "../image-files.ts";
 import type { ImageFiles, OpenFilePart } from "../image-files.ts";
 import type { BlobRange, ImageSource, ResolvedImage, SourceCallOptions } from "../image-source.ts";
+import { sha256Digest } from "../sha256-digest.ts";
 import { mismatch, readVerified, verifyContent } from "../verify-content.ts";
 import { findInLayout } from "./layout-reference.ts";
 import type { LayoutReference } from "./layout-reference.ts";
@@ -65,7 +65,7 @@ export class LayoutSource implements ImageSource {
     const { bytes, index } = await readLayoutIndex(this.#files);
     const found = findInLayout(index, this.#reference, this.name);
     if (found === "index") {
-      const digest = formatOciDigest("sha256", createHash("sha256").update(bytes).digest());
+      const digest = sha256Digest(bytes);
       const { mediaType } = index;
       return { descriptor: { mediaType, digest, size: bytes.length, annotations: {} }, bytes };
     }
