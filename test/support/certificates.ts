@@ -18,6 +18,8 @@ export interface IdentityOptions {
   /** Who issues it; itself unless told. */
   readonly issuer?: Identity;
   readonly isCa?: boolean;
+  /** Hosts that it is for: `IP:127.0.0.1`, `DNS:registry.test`. */
+  readonly hosts?: readonly string[];
   /** Days that it is valid; negative when it has expired. */
   readonly days?: number;
 }
@@ -36,7 +38,7 @@ export function openssl(...args: readonly string[]): Buffer {
 
 /** Makes a key and a certificate, each identity of another name and number. */
 export function makeIdentity(options: IdentityOptions = {}): Identity {
-  const { algorithm = RSA, issuer, isCa = false, days = 30 } = options;
+  const { algorithm = RSA, issuer, isCa = false, hosts = [], days = 30 } = options;
   const directory = tempDir();
   const path = (name: string): string => join(directory, name);
   const identity = { key: path("key.pem"), certificate: path("certificate.pem") };
@@ -47,7 +49,7 @@ export function makeIdentity(options: IdentityOptions = {}): Identity {
     path("extensions"),
     isCa
       ? "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n"
-      : "basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\n",
+      : `basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\n${hosts.length === 0 ? "" : `subjectAltName=${hosts.join(",")}\n`}`,
   );
   const signedBy =
     issuer === undefined

@@ -29,8 +29,8 @@ export interface RunningRegistry {
 }
 
 /** What a registry expects a token to be for. */
-const TOKEN_SERVICE = "registry.test";
-const TOKEN_ISSUER = "issuer.test";
+export const TOKEN_SERVICE = "registry.test";
+export const TOKEN_ISSUER = "issuer.test";
 
 const running = new Set<ChildProcess>();
 afterAll(async () => {

@@ -73,11 +73,16 @@ export class Authorizer {
       return basic;
     }
     this.#scheme = "bearer";
+    const wider = widened(scopes, challenge);
+    // The server of tokens gave what it gives for this: asking again would change nothing.
+    if (old !== undefined && isInsufficient(challenge) && wider.length === scopes.length) {
+      throw await this.refusal(registry, "");
+    }
     const token = await this.#tokens.renew(scopes, old?.slice("Bearer ".length), () =>
       requestToken(
         {
           challenge,
-          scopes: widened(scopes, challenge),
+          scopes: wider,
           credentials,
           registry,
           isInsecure: this.#options.isInsecure,
@@ -107,9 +112,13 @@ function isKnown({ scheme }: Challenge): boolean {
   return scheme === "basic" || scheme === "bearer";
 }
 
+function isInsufficient(challenge: Challenge): boolean {
+  return challenge.parameters.get("error") === "insufficient_scope";
+}
+
 /** What the registry says is missing comes to what was asked for. */
 function widened(scopes: Scopes, challenge: Challenge): Scopes {
-  if (challenge.parameters.get("error") !== "insufficient_scope") return scopes;
+  if (!isInsufficient(challenge)) return scopes;
   const more = (challenge.parameters.get("scope") ?? "").slice(0, 1000).split(" ");
   return [...new Set([...scopes, ...more.filter((scope) => scope !== "")])];
 }
