@@ -29,17 +29,23 @@ export const COMMAND_MODULES: Readonly<Record<string, () => Promise<CommandModul
   digest: () => import("./commands/digest.ts"),
   dump: () => import("./commands/dump.ts"),
   explain: () => import("./commands/explain.ts"),
+  images: () => import("./commands/images.ts"),
+  inspect: () => import("./commands/inspect.ts"),
   lint: () => import("./commands/lint.ts"),
   ls: () => import("./commands/ls.ts"),
   missing: () => import("./commands/missing.ts"),
   mk: () => import("./commands/mk.ts"),
   mount: () => import("./commands/mount.ts"),
   objects: () => import("./commands/objects.ts"),
+  pull: () => import("./commands/pull.ts"),
   "repo gc": () => import("./commands/repo-gc.ts"),
   "repo init": () => import("./commands/repo-init.ts"),
   "repo status": () => import("./commands/repo-status.ts"),
+  rm: () => import("./commands/rm.ts"),
+  tag: () => import("./commands/tag.ts"),
   umount: () => import("./commands/umount.ts"),
   unbundle: () => import("./commands/unbundle.ts"),
+  untag: () => import("./commands/untag.ts"),
 };
 
 /** Runs the command line. Values and operands are byte strings; commander passes them on untouched. */

@@ -6,6 +6,7 @@ import { REPOSITORY_OPTIONS } from "../repository-options.ts";
 import { HELP_OPTION, VERSION_OPTION } from "../spec.ts";
 import type { CommandSpec, OptionSpec, ProgramSpec, Section } from "../spec.ts";
 import { CONTENT_OPTIONS, FORMAT_VERSIONS } from "./mkcomposefs.ts";
+import { IMAGE_COMMANDS } from "./images.ts";
 import { REPO_COMMANDS } from "./repo.ts";
 import { USE_COMMANDS } from "./use.ts";
 
@@ -429,6 +430,7 @@ export const COMPOSEFS: ProgramSpec & { readonly commands: readonly CommandSpec[
     MOUNT,
     UMOUNT,
     ...USE_COMMANDS,
+    ...IMAGE_COMMANDS,
     ...REPO_COMMANDS,
     COMPLETION,
   ],

@@ -9,6 +9,7 @@ import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import { openSplitStream } from "../../core/splitstream/reader.ts";
 import {
   composeRootfs,
+  contentReader,
   erofsRefName,
   readLayerTree,
   readRepositoryLayer,
@@ -54,22 +55,10 @@ export async function composePulled(
 }
 
 async function bootOptions({ repo, transaction, options }: ComposeWork): Promise<ComposeOptions> {
-  const { keepUserXattrs = false, labels: label } = options;
-  const boot = { bootable: true, keepUserXattrs };
-  if (label === undefined) return boot;
-  // The policy is in files of the image, which can be read when their objects have names.
+  // The policy that labels it is in files of the image, which can be read when their objects have names.
   await transaction.commit();
-  return {
-    ...boot,
-    labels: {
-      label,
-      read(content, maxBytes) {
-        if (content.kind === "inline") return content.data;
-        const digest = content.kind === "external" ? content.digest : undefined;
-        return digest === undefined ? new Uint8Array(0) : repo.readObject(digest, maxBytes);
-      },
-    },
-  };
+  const { keepUserXattrs = false } = options;
+  return { bootable: true, keepUserXattrs, readContent: contentReader(repo) };
 }
 
 function readTree(

@@ -4,9 +4,9 @@ import { ComposefsError } from "../../core/errors.ts";
 import type { Descriptor } from "../../core/oci/descriptor.ts";
 import { choosePlatform, parseIndex } from "../../core/oci/image-index.ts";
 import { isIndexMediaType } from "../../core/oci/media-type.ts";
-import { parsePlatform } from "../../core/oci/platform.ts";
 import type { Platform } from "../../core/oci/platform.ts";
 import type { ImageSource } from "../image-source.ts";
+import { hostPlatform } from "../resolve-image.ts";
 
 /** The manifest of an image; its bytes only where they were there without asking again. */
 export interface FoundManifest {
@@ -27,7 +27,7 @@ export async function findManifest(
   for (let depth = 0; depth < DEPTH_MAX; depth++) {
     if (!isIndexMediaType(descriptor.mediaType)) return { descriptor, bytes };
     const index = parseIndex(bytes, descriptor.mediaType);
-    descriptor = choosePlatform(index, platform ?? ownPlatform());
+    descriptor = choosePlatform(index, platform ?? hostPlatform());
     if (!isIndexMediaType(descriptor.mediaType)) return { descriptor, bytes: undefined };
     bytes = await source.readManifest(descriptor, { signal });
   }
@@ -35,9 +35,4 @@ export async function findManifest(
     "invalid-manifest",
     `Cannot use image "${source.name}": its indexes are nested more than ${DEPTH_MAX} deep`,
   );
-}
-
-/** The platform of this machine. */
-function ownPlatform(): Platform {
-  return parsePlatform(`linux/${process.arch}`);
 }

@@ -5,7 +5,7 @@ import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import type { Manifest } from "../../core/oci/manifest.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import type { Platform } from "../../core/oci/platform.ts";
-import type { LabelRootfs, StagingStats } from "../../store/mod.ts";
+import type { StagingStats } from "../../store/mod.ts";
 import type { ImageSource } from "../image-source.ts";
 import type { LayerImporter } from "./import-layer.ts";
 import type { LayerLimits } from "./limits.ts";
@@ -20,8 +20,6 @@ export interface PullOptions {
   readonly bootable?: boolean;
   /** Keep the `user.` xattrs in the bootable EROFS image. */
   readonly keepUserXattrs?: boolean;
-  /** Gives the tree of the bootable image its SELinux labels. */
-  readonly labels?: LabelRootfs | undefined;
   /** What each layer may cost. */
   readonly limits?: Partial<LayerLimits> | undefined;
   /** Layers that are fetched and taken apart at a time; 3, or the number of processors, unless told. */

@@ -14,6 +14,8 @@ import { LayerBuilder } from "../../core/oci/layer.ts";
 import type { LayerDirectory, LayerOptions } from "../../core/oci/layer.ts";
 import { mergeLayers } from "../../core/oci/merge.ts";
 import { readLayer } from "../../core/oci/read-layer.ts";
+import { labelTree } from "../../core/selinux/mod.ts";
+import type { ContentReader } from "../../core/selinux/mod.ts";
 import type { Decompression } from "../../core/splitstream/compression.ts";
 import { CONTENT_TYPE } from "../../core/splitstream/format.ts";
 import type { SplitStream } from "../../core/splitstream/reader.ts";
@@ -23,22 +25,14 @@ import type { Directory, FileContent } from "../../core/tree/node.ts";
 import { validateTree } from "../../core/tree/validate.ts";
 import { blockHash } from "../../floor/mod.ts";
 
-/** Reads the content of a file of a tree, of at most `maxBytes`; verified. */
-export type ReadContent = (content: FileContent, maxBytes: number) => Uint8Array;
-
-/**
- * Gives the tree of a bootable image its SELinux labels. It runs on the tree before `/boot` and
- * `/sysroot` are emptied, and returns a new one.
- */
-export type LabelRootfs = (root: Directory, read: ReadContent) => Directory;
-
 /** How the tree of an image is made. */
 export interface ComposeOptions {
   /** The form that is booted: `/boot` and `/sysroot` are empty, and files have SELinux labels. */
   readonly bootable?: boolean;
   /** Keep the `user.` xattrs of the layers; the digest is then another one. */
   readonly keepUserXattrs?: boolean;
-  readonly labels?: { readonly label: LabelRootfs; readonly read: ReadContent } | undefined;
+  /** Reads content that lies in objects, for the policy by which a bootable image is labelled. */
+  readonly readContent?: ContentReader | undefined;
 }
 
 /** How a layer's stream is read. */
@@ -73,11 +67,11 @@ export function composeRootfs(
   layers: Iterable<LayerDirectory>,
   options: ComposeOptions = {},
 ): Directory {
-  const { bootable = false, keepUserXattrs = false, labels } = options;
+  const { bootable = false, keepUserXattrs = false, readContent } = options;
   const rootfs = canonicalizeRootfs(mergeLayers(layers), { keepUserXattrs });
   if (!bootable) return rootfs;
-  const labelled = labels === undefined ? rootfs : labels.label(rootfs, labels.read);
-  return canonicalizeBootableRootfs(labelled);
+  const bootRootfs = canonicalizeBootableRootfs(rootfs);
+  return readContent === undefined ? bootRootfs : labelTree(bootRootfs, readContent);
 }
 
 /** Writes a tree in the layout of each version. Throws `invalid-tree` and `image-too-large`. */

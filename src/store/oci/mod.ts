@@ -1,7 +1,7 @@
 /** OCI images in a repository: their names, streams, tags and EROFS images. */
 
 export { composeRootfs, readLayerTree, writeErofsImages } from "./compose.ts";
-export type { ComposeOptions, LabelRootfs, LayerTreeOptions, ReadContent } from "./compose.ts";
+export type { ComposeOptions, LayerTreeOptions } from "./compose.ts";
 export {
   diffIdsOf,
   findConfig,
@@ -14,8 +14,12 @@ export {
 export type { FoundConfig, OciImage, OciLayer } from "./image.ts";
 export { erofsRefName, layerStreamName, manifestStreamName, referrerRef, tagRef } from "./names.ts";
 export type { ErofsVariant } from "./names.ts";
-export { composeImage, readRepositoryLayer } from "./repository-layer.ts";
+export { listOciImages } from "./list-images.ts";
+export type { ListedImage } from "./list-images.ts";
+export { composeImage, contentReader, readRepositoryLayer } from "./repository-layer.ts";
 export { listReferrers, listTags, removeReferrers, tagImage, untagImage } from "./tags.ts";
 export type { Tag } from "./tags.ts";
+export { measureUsage, objectsOfImage } from "./usage.ts";
+export type { ImageUsage } from "./usage.ts";
 export { putBlobStream, putConfig, putManifest } from "./write-image.ts";
 export type { OciBytes } from "./write-image.ts";

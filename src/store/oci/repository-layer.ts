@@ -1,6 +1,5 @@
 /** Layers that are in the repository, as trees. */
 
-import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import type { LayerDirectory } from "../../core/oci/layer.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import type { Decompression } from "../../core/splitstream/compression.ts";
@@ -12,8 +11,8 @@ import type { ComposeOptions } from "./compose.ts";
 import type { OciImage } from "./image.ts";
 import { layerStreamName } from "./names.ts";
 
-/** Largest part of a sparse file that is in an archive; it is read into memory. */
-const SPARSE_STORED_MAX = 2 ** 30;
+/** Largest file that is read into memory: what an archive has of a sparse one, or a policy. */
+const CONTENT_MAX = 2 ** 30;
 
 /** Reads the tree of a layer. Throws `not-in-repository`, `corrupt-stream`, `invalid-layer`, … */
 export function readRepositoryLayer(
@@ -27,32 +26,39 @@ export function readRepositoryLayer(
     return readLayerTree(stream, {
       decompression,
       ...(limits === undefined ? {} : { tar: limits }),
-      expandSparse: (entry, stored) => digestSparse(entry, [read(repo, stored)], repo.algorithm),
+      expandSparse: (entry, stored) =>
+        digestSparse(entry, [readContent(repo, stored, CONTENT_MAX)], repo.algorithm),
     });
   } finally {
     close();
   }
 }
 
-/** The tree of an image, in the form that its EROFS images have. Throws as {@link readRepositoryLayer}. */
+/**
+ * The tree of an image, in the form that its EROFS images have; a bootable one is labelled by the policy
+ * in it. Throws as {@link readRepositoryLayer}.
+ */
 export function composeImage(
   repo: Repository,
   image: OciImage,
   decompression: Decompression,
-  options: ComposeOptions = {},
+  options: Omit<ComposeOptions, "readContent"> = {},
 ): Directory {
   const trees = new Map<OciDigest, LayerDirectory>();
   for (const { diffId } of image.layers) {
     if (!trees.has(diffId)) trees.set(diffId, readRepositoryLayer(repo, diffId, decompression));
   }
-  return composeRootfs(
-    image.layers.map(({ diffId }) => trees.get(diffId)!),
-    options,
-  );
+  const layers = image.layers.map(({ diffId }) => trees.get(diffId)!);
+  return composeRootfs(layers, { ...options, readContent: contentReader(repo) });
 }
 
-function read(repo: Repository, stored: FileContent): Uint8Array {
-  if (stored.kind === "inline") return stored.data;
-  const digest: FsVerityDigest | undefined = stored.kind === "external" ? stored.digest : undefined;
-  return digest === undefined ? new Uint8Array(0) : repo.readObject(digest, SPARSE_STORED_MAX);
+/** Reads the content of files of a tree out of the objects of a repository, verified. */
+export function contentReader(repo: Repository): (content: FileContent) => Uint8Array {
+  return (content) => readContent(repo, content, CONTENT_MAX);
+}
+
+function readContent(repo: Repository, content: FileContent, maxBytes: number): Uint8Array {
+  if (content.kind === "inline") return content.data;
+  const digest = content.kind === "external" ? content.digest : undefined;
+  return digest === undefined ? new Uint8Array(0) : repo.readObject(digest, maxBytes);
 }

@@ -9,7 +9,6 @@ import { openManifest } from "../../../../store/mod.ts";
 import { interruptible } from "../../../interrupt.ts";
 import { withRepository } from "../repository.ts";
 import type { CfsctlCall } from "../settings.ts";
-import { labelRootfs } from "./rootfs.ts";
 import { RepositorySource } from "./repository-source.ts";
 
 /** Copies an image with what it needs; files are reflinked where that is possible. */
@@ -31,7 +30,7 @@ export function copy({ settings, invocation, io }: CfsctlCall): Promise<number> 
           }
           const zstd = await loadZstd();
           const source = new RepositorySource(origin, image, zstd);
-          const report = await pullImage(to, source, { tag, labels: labelRootfs, signal });
+          const report = await pullImage(to, source, { tag, signal });
           const { configStream } = openManifest(to, report.manifestDigest, zstd);
           const tagged = tag === undefined ? "" : `, tagged as ${tag}`;
           const line = `Copied image ${image} from ${from} to destination repo${tagged}\n`;

@@ -11,7 +11,6 @@ import { interruptible } from "../../../interrupt.ts";
 import { withRepository } from "../repository.ts";
 import type { CfsctlCall } from "../settings.ts";
 import { findBootImage } from "./boot-image.ts";
-import { labelRootfs } from "./rootfs.ts";
 
 /** Pulls an image, and names it. */
 export function pull({ settings, invocation, io }: CfsctlCall): Promise<number> {
@@ -24,7 +23,7 @@ export function pull({ settings, invocation, io }: CfsctlCall): Promise<number> 
       const source = await openImageSource(image!);
       let report: PullReport;
       try {
-        const options = { tag: name, bootable, labels: labelRootfs, signal };
+        const options = { tag: name, bootable, signal };
         report = await pullImage(repository, source, options);
       } finally {
         await source.close();

@@ -8,25 +8,22 @@ import { parseFsVerityDigest } from "../../../../core/fsverity/digest.ts";
 import { computeFsVerityDigest } from "../../../../core/fsverity/hasher.ts";
 import { parseImageConfig } from "../../../../core/oci/mod.ts";
 import type { OciDigest } from "../../../../core/oci/mod.ts";
-import { labelTree } from "../../../../core/selinux/mod.ts";
-import type { Directory, FileContent } from "../../../../core/tree/node.ts";
+import type { Directory } from "../../../../core/tree/node.ts";
 import { validateTree } from "../../../../core/tree/validate.ts";
 import { blockHash, loadZstd } from "../../../../floor/mod.ts";
 import type { Zstd } from "../../../../floor/mod.ts";
 import {
   composeRootfs,
+  contentReader,
   findConfig,
   openOciImage,
   readRepositoryLayer,
 } from "../../../../store/mod.ts";
-import type { LabelRootfs, Repository } from "../../../../store/mod.ts";
+import type { Repository } from "../../../../store/mod.ts";
 import type { Invocation } from "../../../invocation.ts";
 import { countLinks, formatDumpfile } from "../dumpfile.ts";
 import { withRepository } from "../repository.ts";
 import type { CfsctlCall } from "../settings.ts";
-
-/** Largest file of an SELinux policy. */
-const POLICY_FILE_MAX = 1 << 24;
 
 /** `cfsctl oci dump`. */
 export function dump({ settings, invocation, io }: CfsctlCall): Promise<number> {
@@ -89,19 +86,7 @@ export function composeTree(
   options: { readonly bootable: boolean; readonly keepUserXattrs: boolean },
 ): Directory {
   const layers = diffIds.map((diffId) => readRepositoryLayer(repository, diffId, zstd));
-  const read = (content: FileContent, maxBytes: number): Uint8Array =>
-    readContent(repository, content, maxBytes);
-  return composeRootfs(layers, { ...options, labels: { label: labelRootfs, read } });
-}
-
-/** Labels by the policy that the tree brings along. */
-export const labelRootfs: LabelRootfs = (root, read) =>
-  labelTree(root, (content) => read(content, POLICY_FILE_MAX));
-
-function readContent(repository: Repository, content: FileContent, maxBytes: number): Uint8Array {
-  if (content.kind === "inline") return content.data;
-  const digest = content.kind === "external" ? content.digest : undefined;
-  return digest === undefined ? new Uint8Array(0) : repository.readObject(digest, maxBytes);
+  return composeRootfs(layers, { ...options, readContent: contentReader(repository) });
 }
 
 function notAnImage(reference: ByteString, reason: string): ComposefsError {

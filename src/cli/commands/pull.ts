@@ -1,0 +1,153 @@
+/** `composefs pull`. */
+
+import { displayText } from "../../core/bytes/byte-string.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { ComposefsError } from "../../core/errors.ts";
+import { parsePlatform } from "../../core/oci/platform.ts";
+import { openImageSource, pullImage } from "../../sources/mod.ts";
+import type { LayerLimits, OpenImageOptions, PullReport } from "../../sources/mod.ts";
+import { interruptible } from "../interrupt.ts";
+import type { Invocation } from "../invocation.ts";
+import type { Io } from "../io.ts";
+import { openLayerProgress } from "../layer-progress.ts";
+import { formatCount, formatSize } from "../progress.ts";
+import type { ProgressMode } from "../progress.ts";
+import { openRepository } from "../repository-options.ts";
+
+/** Pulls an image. */
+export async function run(invocation: Invocation, io: Io): Promise<number> {
+  const [image, tag = tagFor(image)] = invocation.operands as readonly [ByteString, ByteString?];
+  if (invocation.has("keep-user-xattrs") && !invocation.has("bootable")) {
+    throw new ComposefsError("usage", "Cannot use --keep-user-xattrs without --bootable");
+  }
+  const platform = invocation.value("platform");
+  const options = {
+    tag,
+    platform: platform === undefined ? undefined : parsePlatform(platform),
+    bootable: invocation.has("bootable"),
+    keepUserXattrs: invocation.has("keep-user-xattrs"),
+    layersAtOnce: invocation.integer("layers-at-once", 1, 64),
+    limits: limitsOf(invocation),
+  };
+  const quiet = invocation.has("quiet");
+  const mode = quiet ? "none" : ((invocation.value("progress") ?? "auto") as ProgressMode);
+  const start = performance.now();
+  const repository = openRepository(invocation, io, { writable: true });
+  const progress = openLayerProgress(io.err, mode);
+  try {
+    const report = await interruptible(async (signal) => {
+      const source = await openImageSource(image, sourceOptions(invocation, io));
+      try {
+        const onProgress = progress.update.bind(progress);
+        return await pullImage(repository, source, { ...options, signal, onProgress });
+      } finally {
+        await source.close();
+      }
+    });
+    progress.close();
+    const seconds = Math.round(performance.now() - start) / 1000;
+    if (invocation.has("json")) tellJson(report, seconds, io);
+    else if (!quiet) tell(report, seconds, io);
+    return 0;
+  } finally {
+    progress.close();
+    repository.close();
+  }
+}
+
+/** A name of a registry without its transport, any other name as it is. */
+function tagFor(image: ByteString): ByteString {
+  return image.replace(/^docker:\/\//, "") as ByteString;
+}
+
+function sourceOptions(invocation: Invocation, { env }: Io): OpenImageOptions {
+  const authFile = invocation.value("authfile");
+  const verify = invocation.value("tls-verify");
+  return {
+    registry: {
+      environment: env,
+      authFile,
+      insecure: verify === undefined ? undefined : verify === "false",
+    },
+  };
+}
+
+const LIMIT_NAMES: Readonly<Record<string, keyof LayerLimits>> = {
+  entries: "entries",
+  "path-length": "pathLength",
+  "xattr-size": "xattrSize",
+  "extension-size": "extensionSize",
+  "sparse-segments": "sparseSegments",
+  "sparse-size": "sparseSize",
+  "raw-size": "rawSize",
+  size: "size",
+  ratio: "ratio",
+};
+
+function limitsOf(invocation: Invocation): Partial<LayerLimits> {
+  const limits: { -readonly [Name in keyof LayerLimits]?: number } = {};
+  for (const text of invocation.values("limit")) {
+    const [, name = "", value = ""] = /^([a-z-]+)=([0-9]{1,15})$/.exec(text) ?? [];
+    const key = Object.hasOwn(LIMIT_NAMES, name) ? LIMIT_NAMES[name] : undefined;
+    if (key === undefined) {
+      throw new ComposefsError(
+        "usage",
+        `Cannot use "${displayText(text)}" for --limit: not NAME=NUMBER`,
+        { hint: `names are ${Object.keys(LIMIT_NAMES).join(", ")}` },
+      );
+    }
+    limits[key] = Number(value);
+  }
+  return limits;
+}
+
+function tellJson(report: PullReport, seconds: number, io: Io): void {
+  const { tag, erofs, ...rest } = report;
+  const json = {
+    ...rest,
+    tag: tag === undefined ? null : displayText(tag),
+    erofs: erofs.map(({ version, bootable, digest }) => ({ version, bootable, digest })),
+    seconds,
+  };
+  io.out.text(`${JSON.stringify(json)}\n`);
+}
+
+function tell(report: PullReport, seconds: number, io: Io): void {
+  const { layers, objects } = report;
+  const missing = layers.filter(({ isPresent }) => !isPresent);
+  const fetched = missing.reduce((sum, layer) => sum + layer.fetched, 0);
+  const size = missing.reduce((sum, layer) => sum + layer.size, 0);
+  const saved = Math.max(0, size - fetched);
+  const rows: [string, string][] = [
+    [report.kind, displayText(report.tag!)],
+    ["manifest", report.manifestDigest],
+    ["config", report.configDigest],
+  ];
+  for (const { version, bootable, digest } of report.erofs) {
+    rows.push([`V${version}${bootable ? " boot" : ""}`, digest]);
+  }
+  if (report.outcome === "up-to-date") {
+    rows.push(["fetched", "nothing: all of it is here already"]);
+  } else {
+    const present = layers.length - missing.length;
+    const where = present === 0 ? "" : `, ${formatCount(present)} were here already`;
+    rows.push(["layers", `${formatCount(layers.length)}${where}`]);
+    const savedText = saved === 0 ? "" : `; ${formatSize(saved)} were here already`;
+    rows.push(["fetched", `${formatSize(fetched)} in ${seconds} s${savedText}`]);
+    rows.push(["objects", describeObjects(objects)]);
+  }
+  for (const [name, value] of rows) io.out.text(`${name.padEnd(9)} ${value}\n`);
+}
+
+function describeObjects(objects: PullReport["objects"]): string {
+  const { copied, reflinked, hardlinked, alreadyPresent } = objects;
+  const parts = [`${formatCount(copied.objects)} new of ${formatSize(copied.bytes)}`];
+  for (const [name, { objects: count, bytes }] of Object.entries({ reflinked, hardlinked })) {
+    if (count > 0) parts.push(`${formatCount(count)} ${name} of ${formatSize(bytes)}`);
+  }
+  if (alreadyPresent.objects > 0) {
+    const { objects: count, bytes } = alreadyPresent;
+    parts.push(`${formatCount(count)} of ${formatSize(bytes)} were here already`);
+  }
+  return parts.join(", ");
+}
