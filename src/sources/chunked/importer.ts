@@ -81,6 +81,7 @@ export function chunkedImporter({ contents, onDecision }: ChunkedImporterOptions
     };
     if (source.openRanges === undefined) return whole("its source cannot give parts of it");
     if (tarSplit === undefined) return whole("it has no tar-split");
+    if (contents.records === 0) return whole("the repository knows no file yet");
 
     const zstd = await loadZstd();
     const { signal } = context;

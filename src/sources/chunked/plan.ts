@@ -8,6 +8,8 @@ import { mergeRanges } from "./ranges.ts";
 
 /** Finds an object by the sha256 of its content; `ContentIndex` of the repository is one. */
 export interface ContentFinder {
+  /** How many objects are known; 0 saves the look at what could be reused. */
+  readonly records: number;
   find(sha256: OciDigest): { readonly digest: FsVerityDigest; readonly size: number } | undefined;
 }
 

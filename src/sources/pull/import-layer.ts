@@ -48,11 +48,35 @@ export async function importLayer(
   context: ImportContext,
   importers: readonly LayerImporter[] = [],
 ): Promise<WorkedLayer> {
+  // Also what a way costs that turns out to be none is fetched.
+  const counter = new FetchedCounter(context);
   for (const importer of [...importers, importOpenLayer]) {
-    const frames = await importer(layer, context);
+    const frames = await importer(layer, counter.next());
     if (frames !== undefined) return pool.run(layer.diffId, () => frames);
   }
-  return pool.run(layer.diffId, () => unpackBlob(layer, context));
+  return pool.run(layer.diffId, () => unpackBlob(layer, counter.next()));
+}
+
+/** Adds up what several ways to get a layer fetch one after the other. */
+class FetchedCounter {
+  readonly #context: ImportContext;
+  #total = 0;
+
+  constructor(context: ImportContext) {
+    this.#context = context;
+  }
+
+  /** What the next way is given: it counts from 0. */
+  next(): ImportContext {
+    const before = this.#total;
+    return {
+      ...this.#context,
+      onFetched: (bytes) => {
+        this.#total = before + bytes;
+        this.#context.onFetched(this.#total);
+      },
+    };
+  }
 }
 
 /** A layer whose files lie on this machine. */

@@ -25,15 +25,18 @@ class Machine {
   decisions: ChunkedDecision[] = [];
   found = 0;
 
-  readonly importer: LayerImporter = chunkedImporter({
-    contents: {
-      find: (digest) => {
-        this.found++;
-        return this.contents.get(digest);
+  get importer(): LayerImporter {
+    return chunkedImporter({
+      contents: {
+        records: this.contents.size,
+        find: (digest) => {
+          this.found++;
+          return this.contents.get(digest);
+        },
       },
-    },
-    onDecision: (_, decision) => this.decisions.push(decision),
-  });
+      onDecision: (_, decision) => this.decisions.push(decision),
+    });
+  }
 
   async pull(source: ImageSource | string, importers = [this.importer]): Promise<PullReport> {
     this.decisions = [];
@@ -93,7 +96,7 @@ describe("a partial pull", () => {
     const machine = new Machine();
     await machine.pull(`oci:${directory}:old`);
     expect(machine.decisions).toEqual([
-      { way: "whole", reason: "hardly any of it is here already" },
+      { way: "whole", reason: "the repository knows no file yet" },
     ]);
     const report = await machine.pull(`oci:${directory}:new`);
     const [layer] = report.layers;
@@ -179,6 +182,19 @@ describe("a layer is pulled whole, and that is said,", () => {
     expect(machine.stream(NEW)).toBeDefined();
   });
 
+  test("where it would bring next to nothing", async () => {
+    const layer = layerOf(archive(USR, member({ name: "usr/new" }, pattern(50_000, 3))));
+    addChunkedImage(directory, "none", [layer]);
+    const machine = new Machine();
+    await machine.pull(`oci:${directory}:old`);
+    const report = await machine.pull(`oci:${directory}:none`);
+    expect(machine.decisions).toEqual([
+      { way: "whole", reason: "hardly any of it is here already" },
+    ]);
+    // What it cost to find that out is counted.
+    expect(report.layers[0]!.fetched).toBeGreaterThan(layer.blob.length);
+  });
+
   test("where it has no tar-split", async () => {
     const made = chunkedBlob(NEW);
     const annotations = Object.fromEntries(
@@ -186,6 +202,7 @@ describe("a layer is pulled whole, and that is said,", () => {
     );
     addChunkedImage(directory, "nosplit", [{ ...made, annotations, archive: NEW }]);
     const machine = new Machine();
+    await machine.pull(`oci:${directory}:old`);
     await machine.pull(`oci:${directory}:nosplit`);
     expect(machine.decisions).toEqual([{ way: "whole", reason: "it has no tar-split" }]);
     expect(machine.stream(NEW)).toBeDefined();
