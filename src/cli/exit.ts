@@ -89,6 +89,7 @@ function statusOf(code: ErrorCode): number {
       return EXIT.usage;
     case "verity-missing":
     case "verity-mismatch":
+    case "invalid-signature":
       return EXIT.verity;
     default:
       return EXIT.failure;

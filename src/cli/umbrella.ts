@@ -42,10 +42,12 @@ export const COMMAND_MODULES: Readonly<Record<string, () => Promise<CommandModul
   "repo init": () => import("./commands/repo-init.ts"),
   "repo status": () => import("./commands/repo-status.ts"),
   rm: () => import("./commands/rm.ts"),
+  seal: () => import("./commands/seal.ts"),
   tag: () => import("./commands/tag.ts"),
   umount: () => import("./commands/umount.ts"),
   unbundle: () => import("./commands/unbundle.ts"),
   untag: () => import("./commands/untag.ts"),
+  verify: () => import("./commands/verify.ts"),
 };
 
 /** Runs the command line. Values and operands are byte strings; commander passes them on untouched. */

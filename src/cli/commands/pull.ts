@@ -4,8 +4,14 @@ import { displayText } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
 import { parsePlatform } from "../../core/oci/platform.ts";
-import { openImageSource, pullImage } from "../../sources/mod.ts";
-import type { LayerLimits, OpenImageOptions, PullReport } from "../../sources/mod.ts";
+import { loadZstd } from "../../floor/mod.ts";
+import { SealDemand, openImageSource, pullImage } from "../../sources/mod.ts";
+import type {
+  LayerLimits,
+  OpenImageOptions,
+  PullReport,
+  TrustedCertificates,
+} from "../../sources/mod.ts";
 import { interruptible } from "../interrupt.ts";
 import type { Invocation } from "../invocation.ts";
 import type { Io } from "../io.ts";
@@ -13,6 +19,7 @@ import { openLayerProgress } from "../layer-progress.ts";
 import { formatCount, formatSize } from "../progress.ts";
 import type { ProgressMode } from "../progress.ts";
 import { openRepository } from "../repository-options.ts";
+import { readTrust } from "../seal-files.ts";
 
 /** Pulls an image. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {
@@ -32,14 +39,24 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
   const quiet = invocation.has("quiet");
   const mode = quiet ? "none" : ((invocation.value("progress") ?? "auto") as ProgressMode);
   const start = performance.now();
+  const trust = demandedTrust(invocation);
   const repository = openRepository(invocation, io, { writable: true });
+  const demand = trust === undefined ? undefined : new SealDemand(repository, trust);
   const progress = openLayerProgress(io.err, mode);
   try {
     const report = await interruptible(async (signal) => {
       const source = await openImageSource(image, sourceOptions(invocation, io));
       try {
         const onProgress = progress.update.bind(progress);
-        return await pullImage(repository, source, { ...options, signal, onProgress });
+        const check = demand?.check;
+        const pulled = await pullImage(repository, source, {
+          ...options,
+          check,
+          signal,
+          onProgress,
+        });
+        await demand?.keep(await loadZstd());
+        return pulled;
       } finally {
         await source.close();
       }
@@ -53,6 +70,15 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
     progress.close();
     repository.close();
   }
+}
+
+/** Whom to trust, where a seal is demanded; the one option makes no sense without the other. */
+function demandedTrust(invocation: Invocation): TrustedCertificates | undefined {
+  const trust = readTrust(invocation);
+  if (invocation.has("require-seal") === (trust !== undefined)) return trust;
+  throw new ComposefsError("usage", "Cannot use one of --require-seal and --trust alone", {
+    hint: "a seal protects only from those whom --trust leaves out",
+  });
 }
 
 /** A name of a registry without its transport, any other name as it is. */

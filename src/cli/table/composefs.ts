@@ -9,6 +9,7 @@ import { CONTENT_OPTIONS, FORMAT_VERSIONS } from "./mkcomposefs.ts";
 import { IMAGE_COMMANDS } from "./images.ts";
 import { REPO_COMMANDS } from "./repo.ts";
 import { USE_COMMANDS } from "./use.ts";
+import { SEAL_COMMANDS } from "./seal.ts";
 
 const JSON_OPTION: OptionSpec = {
   name: "json",
@@ -432,6 +433,7 @@ export const COMPOSEFS: ProgramSpec & { readonly commands: readonly CommandSpec[
     ...USE_COMMANDS,
     ...IMAGE_COMMANDS,
     ...REPO_COMMANDS,
+    ...SEAL_COMMANDS,
     COMPLETION,
   ],
   options: [HELP_OPTION, VERSION_OPTION],

@@ -2,6 +2,7 @@
 
 import { PROGRESS_MODES } from "../progress.ts";
 import { REPOSITORY_OPTIONS } from "../repository-options.ts";
+import { TRUST_OPTION } from "../seal-files.ts";
 import type { CommandSpec, OptionSpec } from "../spec.ts";
 
 const JSON_OPTION: OptionSpec = {
@@ -48,6 +49,13 @@ const PULL: CommandSpec = {
       brief: "Keep xattrs that begin with user. in the bootable image; its digest changes",
     },
     {
+      name: "require-seal",
+      brief: "Refuse an image without a seal that is signed by somebody trusted; needs --trust",
+      details:
+        "The seal may be in the manifest, or in an artifact that the registry or layout has about it, which is then stored as well. Otherwise nothing gets a name, and the status is 5. See `composefs verify`.",
+    },
+    TRUST_OPTION,
+    {
       name: "layers-at-once",
       value: { label: "N", kind: "number" },
       brief: "Fetch so many layers at a time: 3, or as many as there are processors, unless told",
@@ -83,6 +91,10 @@ const PULL: CommandSpec = {
     {
       command: "composefs pull oci:./layout:v1 my-image",
       brief: "Pull from an OCI layout directory, and tag it my-image",
+    },
+    {
+      command: "composefs pull --require-seal --trust cert.pem registry.example/app:v1",
+      brief: "Take the image only if the owner of the key to cert.pem has sealed it",
     },
     {
       command: "composefs pull --platform=linux/arm64 --json quay.io/fedora/fedora",

@@ -60,6 +60,15 @@ export function canonicalizeBootableRootfs(root: Directory): Directory {
   return relinkTree({ kind: "directory", stat: root.stat, entries });
 }
 
+/**
+ * Returns the form of one layer by itself: xattrs as in the canonical form, everything else as the layer
+ * has it, for no rule says what its root is. Our own definition, for lack of another.
+ */
+export function canonicalizeLayer(root: Directory): Directory {
+  const filter = xattrFilter(false);
+  return relinkTree(root, (stat) => ({ ...stat, xattrs: filter(stat.xattrs) }));
+}
+
 function requireDirectory(root: Directory, name: ByteString): Directory {
   const node = root.entries.get(name);
   if (node?.kind === "directory") return node;

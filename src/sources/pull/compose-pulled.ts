@@ -4,9 +4,11 @@ import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { memorySource } from "../../core/bytes/source.ts";
 import { ComposefsError } from "../../core/errors.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
+import { computeFsVerityDigest } from "../../core/fsverity/hasher.ts";
 import type { LayerDirectory } from "../../core/oci/layer.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import { openSplitStream } from "../../core/splitstream/reader.ts";
+import { blockHash } from "../../floor/mod.ts";
 import {
   composeRootfs,
   contentReader,
@@ -33,9 +35,7 @@ export async function composePulled(
   work: ComposeWork,
   variants: readonly ErofsVariant[],
 ): Promise<Map<ByteString, PulledErofs>> {
-  const trees = new Map<OciDigest, LayerDirectory>();
-  for (const diffId of new Set(work.diffIds)) trees.set(diffId, readTree(work, diffId));
-  const layers = work.diffIds.map((diffId) => trees.get(diffId)!);
+  const layers = readTrees(work);
   const made = new Map<ByteString, PulledErofs>();
   for (const bootable of [false, true]) {
     const wanted = variants.filter((variant) => variant.bootable === bootable);
@@ -52,6 +52,22 @@ export async function composePulled(
     }
   }
   return made;
+}
+
+/** The digest of an EROFS image that is not to be kept. */
+export async function digestUnmade(
+  work: ComposeWork,
+  { version, bootable, keepUserXattrs }: ErofsVariant,
+): Promise<FsVerityDigest> {
+  const compose = bootable ? { ...(await bootOptions(work)), keepUserXattrs } : {};
+  const image = writeErofsImages(composeRootfs(readTrees(work), compose), [version]).get(version)!;
+  return computeFsVerityDigest(image, blockHash(work.repo.algorithm));
+}
+
+function readTrees(work: ComposeWork): LayerDirectory[] {
+  const trees = new Map<OciDigest, LayerDirectory>();
+  for (const diffId of new Set(work.diffIds)) trees.set(diffId, readTree(work, diffId));
+  return work.diffIds.map((diffId) => trees.get(diffId)!);
 }
 
 async function bootOptions({ repo, transaction, options }: ComposeWork): Promise<ComposeOptions> {

@@ -5,7 +5,7 @@ import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import type { Manifest } from "../../core/oci/manifest.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import type { Platform } from "../../core/oci/platform.ts";
-import type { StagingStats } from "../../store/mod.ts";
+import type { ErofsVariant, StagingStats } from "../../store/mod.ts";
 import type { ImageSource } from "../image-source.ts";
 import type { LayerImporter } from "./import-layer.ts";
 import type { LayerLimits } from "./limits.ts";
@@ -42,6 +42,8 @@ export interface PulledImage {
   readonly manifest: Manifest;
   readonly configBytes: Uint8Array;
   readonly erofs: readonly PulledErofs[];
+  /** The digest that an EROFS image of it has, or would have if it were made. */
+  erofsDigest(variant: ErofsVariant): Promise<FsVerityDigest>;
 }
 
 /** An EROFS image that was made, or was there. */

@@ -7,6 +7,7 @@
  */
 
 import type { ByteString } from "../../core/bytes/byte-string.ts";
+import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import { parseImageConfig } from "../../core/oci/image-config.ts";
 import { parseManifest } from "../../core/oci/manifest.ts";
 import { isConfigMediaType } from "../../core/oci/media-type.ts";
@@ -23,9 +24,10 @@ import {
   referrerRef,
   tagRef,
 } from "../../store/mod.ts";
-import type { OciImage, Repository, Transaction } from "../../store/mod.ts";
+import type { ErofsVariant, OciImage, Repository, Transaction } from "../../store/mod.ts";
 import type { ImageSource } from "../image-source.ts";
-import { composePulled } from "./compose-pulled.ts";
+import { composePulled, digestUnmade } from "./compose-pulled.ts";
+import type { ComposeWork } from "./compose-pulled.ts";
 import type { PullContext } from "./context.ts";
 import { findManifest } from "./find-manifest.ts";
 import type { FoundManifest } from "./find-manifest.ts";
@@ -81,10 +83,19 @@ async function reportKnown(
 ): Promise<PullReport> {
   const { repo, source, options } = context;
   const { manifestDigest, manifestBytes, manifest, configBytes } = image;
-  await options.check?.({ source, manifestDigest, manifestBytes, manifest, configBytes, erofs });
   const transaction = repo.begin();
-  setRefs(transaction, options, manifestDigest, manifest.subject?.digest);
-  await transaction.commit();
+  const diffIds = image.layers.map(({ diffId }) => diffId);
+  const work = { ...context, transaction, diffIds, imported: new Map<OciDigest, ImportedLayer>() };
+  const erofsDigest = digestsOf(work, erofs);
+  const documents = { source, manifestDigest, manifestBytes, manifest, configBytes };
+  try {
+    await options.check?.({ ...documents, erofs, erofsDigest });
+    setRefs(transaction, options, manifestDigest, manifest.subject?.digest);
+    await transaction.commit();
+  } catch (error) {
+    transaction.discard();
+    throw error;
+  }
   return {
     outcome: "up-to-date",
     source: source.name,
@@ -131,17 +142,15 @@ async function pullManifest(
   const what = isImage ? "layers" : "blobs";
   const imported = await importLayers(context, transaction, [...missing.values()], what);
 
+  const work = { ...context, transaction, diffIds, imported };
   if (isImage) options.onProgress?.({ kind: "composing" });
   const erofs = isImage
-    ? await composePulled(
-        { ...context, transaction, diffIds, imported },
-        wantedErofs(repo, options),
-      )
+    ? await composePulled(work, wantedErofs(repo, options))
     : new Map<ByteString, PulledErofs>();
   const made = [...erofs.values()];
   const manifestDigest = descriptor.digest;
-  const pulled = { source, manifestDigest, manifestBytes, manifest, configBytes, erofs: made };
-  await options.check?.(pulled);
+  const documents = { source, manifestDigest, manifestBytes, manifest, configBytes };
+  await options.check?.({ ...documents, erofs: made, erofsDigest: digestsOf(work, made) });
 
   const streams = diffIds.map((diffId) => ({
     diffId,
@@ -182,6 +191,20 @@ async function pullManifest(
     erofs: made,
     objects: sumStats([...counts, transaction.objects.stats]),
     layerObjects: sumStats(counts),
+  };
+}
+
+/** Gives digests of EROFS images: of those that are there, else computed. */
+function digestsOf(
+  work: ComposeWork,
+  erofs: readonly PulledErofs[],
+): (variant: ErofsVariant) => Promise<FsVerityDigest> {
+  return async (variant) => {
+    const { version, bootable, keepUserXattrs } = variant;
+    // What is there was made as the options say.
+    const isThere = !bootable || keepUserXattrs === (work.options.keepUserXattrs ?? false);
+    const there = erofs.find((each) => each.version === version && each.bootable === bootable);
+    return isThere && there !== undefined ? there.digest : digestUnmade(work, variant);
   };
 }
 

@@ -112,7 +112,7 @@ export function openManifest(
     decompression,
     MANIFEST_SIZE_MAX,
   );
-  assertDigest("manifest", manifestStream.bytes, manifestDigest);
+  assertOciDigest("manifest", manifestStream.bytes, manifestDigest);
   const manifest = parseManifest(manifestStream.bytes);
   const configDigest = manifest.config.digest;
   const configStream = readConfig(repo, configDigest, decompression);
@@ -146,7 +146,7 @@ function readConfig(
     decompression,
     CONFIG_SIZE_MAX,
   );
-  assertDigest("config", stream.bytes, digest);
+  assertOciDigest("config", stream.bytes, digest);
   return stream;
 }
 
@@ -185,7 +185,8 @@ function layersOf(
   });
 }
 
-function assertDigest(what: string, bytes: Uint8Array, digest: OciDigest): void {
+/** Throws `object-corrupt` unless the digest is that of the bytes. */
+export function assertOciDigest(what: string, bytes: Uint8Array, digest: OciDigest): void {
   const actual = createHash(ociDigestAlgorithm(digest)).update(bytes).digest("hex");
   if (actual === ociDigestHex(digest)) return;
   throw new ComposefsError(

@@ -2,6 +2,8 @@
 
 export { composeRootfs, readLayerTree, writeErofsImages } from "./compose.ts";
 export type { ComposeOptions, LayerTreeOptions } from "./compose.ts";
+export { putArtifact, readBlob } from "./artifact.ts";
+export type { NewArtifact } from "./artifact.ts";
 export {
   diffIdsOf,
   findConfig,
