@@ -1,6 +1,6 @@
 /** The options by which a command finds its repository: for every command that uses one. */
 
-import { byteString } from "../core/bytes/byte-string.ts";
+import { byteString, displayText } from "../core/bytes/byte-string.ts";
 import type { ByteString } from "../core/bytes/byte-string.ts";
 import { ComposefsError } from "../core/errors.ts";
 import { Repository } from "../store/mod.ts";
@@ -55,12 +55,25 @@ export function repositoryPath(invocation: Invocation, { env }: Pick<Io, "env">)
   return (byteString(home) + BELOW_HOME) as ByteString;
 }
 
-/** Opens that repository; an old one is upgraded. The caller closes it. */
+/**
+ * Opens that repository; an old one is upgraded. Says so when it has to wait for its lock. The caller closes
+ * it. To be called before signals are listened to: waiting blocks the thread.
+ */
 export function openRepository(
   invocation: Invocation,
-  io: Pick<Io, "env">,
+  io: Pick<Io, "env" | "err">,
   options: OpenOptions = {},
 ): Repository {
+  const path = repositoryPath(invocation, io);
   const verity = invocation.has("require-verity") ? "required" : undefined;
-  return Repository.open(repositoryPath(invocation, io), { upgrade: true, verity, ...options });
+  const all: OpenOptions = { upgrade: true, verity, ...options };
+  try {
+    return Repository.open(path, { ...all, lock: "try" });
+  } catch (error) {
+    const isBusy = error instanceof ComposefsError && error.code === "repository-busy";
+    if (!isBusy || options.lock === "try") throw error;
+  }
+  io.err.text(`Waiting for a process that removes from repository "${displayText(path)}"\n`);
+  io.err.flush();
+  return Repository.open(path, { ...all, lock: "wait" });
 }

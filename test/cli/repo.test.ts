@@ -1,12 +1,14 @@
 /** `composefs repo`, seen from outside. */
 
+import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { byteString } from "#src/core/mod.ts";
+import { AT_FDCWD, O_RDONLY, close, flock, openat } from "#src/floor/mod.ts";
 import { Repository } from "#src/store/mod.ts";
 import { tempDir } from "../support/temp.ts";
-import { runProgram } from "./programs.ts";
+import { bin, runProgram } from "./programs.ts";
 
 function composefs(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const done = runProgram("composefs", args, { env: { COMPOSEFS_REPO: "", ...env } });
@@ -116,5 +118,19 @@ describe("composefs repo status", () => {
       status: 5,
       stderr: expect.stringContaining("does not require fs-verity"),
     });
+  });
+
+  test("waits for a process that removes, and says so", async () => {
+    const path = join(tempDir(), "repo");
+    composefs([...INIT, path]);
+    const fd = openat(AT_FDCWD, path, O_RDONLY);
+    expect(flock(fd, "exclusive", { wait: false })).toBe(true);
+    const child = spawn(bin("composefs"), ["repo", "status", "--repo", path]);
+    const said = await new Promise<string>((resolve) => {
+      child.stderr.once("data", (data: Buffer) => resolve(data.toString()));
+    });
+    expect(said).toMatch(/^Waiting for a process that removes from repository/);
+    close(fd);
+    expect(await new Promise((resolve) => child.once("exit", resolve))).toBe(0);
   });
 });

@@ -1,6 +1,6 @@
 /** Side by side with cfsctl of composefs-rs: a repository made by either is used by the other. */
 
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
@@ -11,7 +11,7 @@ import {
   validateTree,
   writeImage,
 } from "#src/core/mod.ts";
-import type { FormatVersion, FsVerityAlgorithm } from "#src/core/mod.ts";
+import type { ByteString, FormatVersion, FsVerityAlgorithm } from "#src/core/mod.ts";
 import { close, fileSourceOf } from "#src/floor/mod.ts";
 import { loadZstd } from "#src/floor/zstd.ts";
 import { scanDirectory } from "#src/sources/mod.ts";
@@ -145,6 +145,41 @@ peer.describe("cfsctl", () => {
       });
       expect(scanned.counts).toMatchObject({ objects: 3, newObjects: 0 });
       repository.close();
+    });
+
+    test("each makes the same names, and replaces the other's", async () => {
+      const [ours, theirs] = [freshPath(), freshPath()];
+      const bytes = writeImage(validateTree((await scanDirectory(byteString(tree()))).root), {
+        version: 1,
+      });
+      for (const path of [ours, theirs])
+        cfsctl(path, "init", `--algorithm=fsverity-${algorithm}-12`);
+      const importTo = async (path: ByteString, name: string, who: "us" | "them") => {
+        if (who === "them") {
+          const args = ["--insecure", "--repo", path, "import-image", name];
+          expect(runPeer(args, { stdin: bytes }).status).toBe(0);
+          return;
+        }
+        const repository = Repository.open(path);
+        const transaction = repository.begin();
+        transaction.setRef("images", byteString(name), byteString(transaction.putImage(bytes)));
+        await transaction.commit();
+        repository.close();
+      };
+      for (const name of ["a", "b/c", "b/d/e"]) {
+        await importTo(ours, name, "us");
+        await importTo(theirs, name, "them");
+      }
+      expect(listing(ours)).toEqual(listing(theirs));
+      // What is a name of something else already is replaced by both.
+      for (const path of [ours, theirs]) {
+        rmSync(join(path, "images/refs/b/c"));
+        symlinkSync("../../elsewhere", join(path, "images/refs/b/c"));
+      }
+      await importTo(ours, "b/c", "them");
+      await importTo(theirs, "b/c", "us");
+      expect(listing(ours)).toEqual(listing(theirs));
+      expect(check(ours)).toMatchObject({ broken_links: 0, images_checked: 1 });
     });
 
     test("each upgrades an old repository to the same metadata", () => {
