@@ -49,7 +49,11 @@ export async function openImageSource(
       return new DockerArchiveSource(files, reference);
     }
     case "docker":
-      return openRegistrySource(place, options.registry);
+      // Behind `docker://` names are as Docker has them; others may be searched for.
+      return openRegistrySource(place, {
+        ...options.registry,
+        ...(text.startsWith("docker://") ? { shortNames: "docker.io" } : {}),
+      });
     case "containers-storage":
       return openStorageSource(place, name, options.storage);
   }

@@ -32,7 +32,7 @@ const DOCKER_REGISTRY_OLD = "index.docker.io";
 /** Where docker.io has names of one part. */
 const DOCKER_LIBRARY = "library/";
 /** The tag that is meant where there is none. */
-const DEFAULT_TAG = "latest";
+export const DEFAULT_TAG = "latest";
 
 /** Registries refuse longer names, registry included. */
 const NAME_LENGTH_MAX = 255;

@@ -52,6 +52,11 @@ export async function noteReferrer(
   throw await client.failure(`send the list ${tag} to ${nameOf(place)}`, answer);
 }
 
+/** What a manifest or index is about; nothing for images, and for what is neither. */
+export function readSubject(bytes: Uint8Array, mediaType: string): Descriptor | undefined {
+  return readAbout(bytes, mediaType)?.subject;
+}
+
 interface About {
   readonly subject: Descriptor | undefined;
   readonly artifactType: string | undefined;

@@ -4,8 +4,13 @@ import { ComposefsError } from "../../core/errors.ts";
 import type { Descriptor } from "../../core/oci/descriptor.ts";
 import { isIndexMediaType, isManifestMediaType } from "../../core/oci/media-type.ts";
 import { MANIFEST_SIZE_MAX } from "../../core/oci/manifest.ts";
-import { formatImageReference, parseImageName, tagOrDigest } from "../../core/oci/reference.ts";
-import type { ImageReference } from "../../core/oci/reference.ts";
+import {
+  formatImageReference,
+  parseImageName,
+  tagOrDigest,
+  withRegistry,
+} from "../../core/oci/reference.ts";
+import type { ImageReference, ShortName } from "../../core/oci/reference.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import type {
   BlobRange,
@@ -25,6 +30,13 @@ import type { RangeKnowledge } from "./ranges.ts";
 import { readReferrers } from "./referrers.ts";
 import type { ReferrersOptions } from "./referrers.ts";
 import { pullEndpoints, readRegistries, resolveShortName } from "./registries.ts";
+import type { Registries } from "./registries.ts";
+
+/** Options of {@link openRegistrySource}. */
+export interface RegistrySourceOptions extends RegistryOptions {
+  /** Where names without a registry are: to be searched for as registries.conf says, unless told. */
+  readonly shortNames?: "docker.io" | undefined;
+}
 
 /** A place that may have the image. */
 interface Candidate extends Repository {
@@ -38,10 +50,13 @@ const MIRROR_ATTEMPTS = 2;
  * Opens an image of a registry by its name. Configuration is read now, the registry asked later.
  * Throws `invalid-reference`, `invalid-config`, `registry-denied` for a blocked registry.
  */
-export function openRegistrySource(text: string, options: RegistryOptions = {}): RegistrySource {
+export function openRegistrySource(
+  text: string,
+  options: RegistrySourceOptions = {},
+): RegistrySource {
   const registries = readRegistries(surroundingsOf(options), options.registriesConf);
   const name = parseImageName(text);
-  const references = name.registry === undefined ? resolveShortName(registries, name) : [name];
+  const references = fullNames(registries, name, options.shortNames);
   const candidates = references.flatMap((reference) =>
     pullEndpoints(registries, reference).map((endpoint) => ({
       client: clientFor(endpoint, registries, options),
@@ -142,6 +157,16 @@ export class RegistrySource implements ImageSource {
     }
     throw new TypeError("a source without a place");
   }
+}
+
+function fullNames(
+  registries: Registries,
+  name: ImageReference | ShortName,
+  shortNames: RegistrySourceOptions["shortNames"],
+): ImageReference[] {
+  if (name.registry !== undefined) return [name];
+  if (shortNames === "docker.io") return [withRegistry(name, shortNames)];
+  return resolveShortName(registries, name);
 }
 
 /** Says of the other places as well why not. */

@@ -8,13 +8,17 @@ import { ComposefsError } from "../../core/errors.ts";
 import type { Descriptor } from "../../core/oci/descriptor.ts";
 import { MANIFEST_SIZE_MAX } from "../../core/oci/manifest.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
-import { formatImageReference, parseImageReference } from "../../core/oci/reference.ts";
+import {
+  DEFAULT_TAG,
+  formatImageReference,
+  parseImageReference,
+} from "../../core/oci/reference.ts";
 import type { ImageTarget } from "../image-source.ts";
 import { digestOf, nameOf, toldDigest } from "./manifests.ts";
 import type { Repository } from "./manifests.ts";
 import { clientFor, surroundingsOf } from "./options.ts";
 import type { RegistryOptions } from "./options.ts";
-import { noteReferrer } from "./note-referrer.ts";
+import { noteReferrer, readSubject } from "./note-referrer.ts";
 import { pushEndpoint, readRegistries } from "./registries.ts";
 import { pushScope } from "./scope.ts";
 import { uploadBlob } from "./upload.ts";
@@ -24,9 +28,9 @@ import type { UploadOptions } from "./upload.ts";
 export interface RegistryTargetOptions extends RegistryOptions, UploadOptions {}
 
 /**
- * Opens a repository to push to; a tag in the name is the one that `putManifest` gives to a manifest
- * when it is told to. A name without a registry is one of docker.io: nothing is pushed to where a search
- * leads. Throws `invalid-reference`, `invalid-config`, `registry-denied` for a blocked registry.
+ * Opens a repository to push to. `close` gives the tag of the name, or `latest`, to the last manifest
+ * that was put without one and is not about another, so that nobody sees half of an image. A name
+ * without a registry is one of docker.io: nothing is pushed to where a search leads. Throws `invalid-reference`, `invalid-config`, `registry-denied` for a blocked registry.
  */
 export function openRegistryTarget(
   text: string,
@@ -44,18 +48,24 @@ export function openRegistryTarget(
   const endpoint = pushEndpoint(registries, reference);
   const client = clientFor(endpoint, registries, options);
   const place = { client, repository: reference.repository };
-  return new RegistryTarget(`docker://${formatImageReference(reference)}`, place, options);
+  const tag = reference.tag ?? DEFAULT_TAG;
+  const name = `docker://${formatImageReference({ ...reference, tag })}`;
+  return new RegistryTarget(name, place, tag, options);
 }
 
 /** See {@link openRegistryTarget}. */
 export class RegistryTarget implements ImageTarget {
   readonly name: string;
   readonly #place: Repository;
+  readonly #tag: string;
   readonly #options: UploadOptions;
+  /** To be tagged in the end. */
+  #last: { readonly bytes: Uint8Array; readonly mediaType: string } | undefined;
 
-  constructor(name: string, place: Repository, options: UploadOptions) {
+  constructor(name: string, place: Repository, tag: string, options: UploadOptions) {
     this.name = name;
     this.#place = place;
+    this.#tag = tag;
     this.#options = options;
   }
 
@@ -101,13 +111,25 @@ export class RegistryTarget implements ImageTarget {
         `Cannot send ${what}: the registry stored ${told} instead of ${digest}`,
       );
     }
-    if (answer.headers["oci-subject"] === undefined) {
+    const subject = readSubject(bytes, mediaType);
+    if (subject !== undefined && answer.headers["oci-subject"] === undefined) {
       await noteReferrer(this.#place, bytes, { mediaType, digest });
     }
+    if (tag === undefined && subject === undefined) this.#last = { bytes, mediaType };
     return digest;
   }
 
   async close(): Promise<void> {
+    const last = this.#last;
+    this.#last = undefined;
+    try {
+      if (last !== undefined) await this.putManifest(last.bytes, last.mediaType, this.#tag);
+    } finally {
+      await this.discard();
+    }
+  }
+
+  async discard(): Promise<void> {
     this.#place.client.close();
     await Promise.resolve();
   }

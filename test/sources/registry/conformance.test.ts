@@ -1,39 +1,50 @@
-/** A registry as a source: what every source promises, and what our target stored there. */
+/** A registry as a source and as a target: what every source and every target promises. */
 
 import { writeFileSync } from "node:fs";
 import { beforeAll } from "vitest";
-import { ociDigestHex, parseManifest } from "#src/core/mod.ts";
+import { ociDigestHex } from "#src/core/mod.ts";
 import type { Descriptor } from "#src/core/mod.ts";
-import { openImageSource, openRegistryTarget } from "#src/sources/mod.ts";
+import { openImageSource, openImageTarget } from "#src/sources/mod.ts";
+import type { ImageSource, ImageTarget } from "#src/sources/mod.ts";
 import { describeImageSource } from "../../suites/image-source.ts";
+import { describeImageTarget, putImage } from "../../suites/image-target.ts";
 import { startRegistry } from "../../support/docker-registry.ts";
 import type { RunningRegistry } from "../../support/docker-registry.ts";
 import { needs } from "../../support/needs.ts";
 import type { TestImage } from "../../support/oci-image.ts";
 
+const OPTIONS = { registry: { insecure: true } };
+
 needs("docker-registry").describe("docker://", () => {
   let registry: RunningRegistry;
+  let repositories = 0;
+
   beforeAll(async () => {
     registry = await startRegistry();
   });
 
-  async function store(image: TestImage): Promise<string> {
-    const name = `${registry.host}/conformance:one`;
-    const target = openRegistryTarget(name, { insecure: true });
-    const { config, layers, mediaType } = parseManifest(image.manifest);
-    for (const blob of [config, ...layers]) {
-      await target.putBlob(blob, piecesOf(image.blobs.get(blob.digest)!));
-    }
-    await target.putManifest(image.manifest, mediaType, "one");
-    await target.close();
-    return name;
+  interface Place {
+    readonly target: ImageTarget;
+    readonly read: () => Promise<ImageSource>;
   }
+
+  async function open(): Promise<Place> {
+    const name = `docker://${registry.host}/some/name${++repositories}`;
+    const target = await openImageTarget(name, OPTIONS);
+    return { target, read: () => openImageSource(name, OPTIONS) };
+  }
+
+  describeImageTarget("docker:", { open, algorithms: ["sha256", "sha512"] });
 
   describeImageSource("docker:", {
     keepsBytes: true,
-    open: async (image) =>
-      await openImageSource(`docker://${await store(image)}`, { registry: { insecure: true } }),
-    damage: (image, descriptor) => damage(image, descriptor),
+    open: async (image) => {
+      const { target, read } = await open();
+      await putImage(target, image);
+      await target.close();
+      return await read();
+    },
+    damage,
   });
 
   function damage(image: TestImage, { digest }: Descriptor): void {
@@ -44,8 +55,3 @@ needs("docker-registry").describe("docker://", () => {
     writeFileSync(`${registry.storage}/${path}`, bytes);
   }
 });
-
-async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
-  await Promise.resolve();
-}

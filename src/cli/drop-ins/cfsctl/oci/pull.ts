@@ -20,7 +20,7 @@ export function pull({ settings, invocation, io }: CfsctlCall): Promise<number> 
   const bootable = invocation.has("bootable") && expected === undefined;
   return withRepository(settings, (repository) =>
     interruptible(async (signal) => {
-      const source = await openImageSource(image!);
+      const source = await openImageSource(image!, { registry: { environment: io.env } });
       let report: PullReport;
       try {
         const options = { tag: name, bootable, signal };
