@@ -5,7 +5,6 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ComposefsError, objectPath } from "#src/core/mod.ts";
-import type { FsVerityDigest, OciDigest } from "#src/core/mod.ts";
 import { chunkedImporter, openImageSource, pullImage } from "#src/sources/mod.ts";
 import type { ChunkedDecision, ImageSource, LayerImporter, PullReport } from "#src/sources/mod.ts";
 import type { Repository } from "#src/store/mod.ts";
@@ -14,6 +13,8 @@ import { chunkedBlob, sha256 } from "../../support/chunked.ts";
 import type { ChunkedBlob } from "../../support/chunked.ts";
 import { addChunkedImage, changedBlob } from "../../support/chunked-image.ts";
 import type { Changes, LayerBlob } from "../../support/chunked-image.ts";
+import { contentsOf } from "../../support/contents.ts";
+import type { KnownContent } from "../../support/contents.ts";
 import { pattern } from "../../support/images.ts";
 import { archive, member } from "../../support/tar-bytes.ts";
 import { tempDir } from "../../support/temp.ts";
@@ -21,7 +22,7 @@ import { tempDir } from "../../support/temp.ts";
 /** A repository that remembers contents, as the content index does. */
 class Machine {
   readonly repo: Repository = newRepository("sha256");
-  readonly contents = new Map<string, { digest: FsVerityDigest; size: number }>();
+  contents = new Map<string, KnownContent>();
   decisions: ChunkedDecision[] = [];
   found = 0;
 
@@ -42,11 +43,11 @@ class Machine {
     this.decisions = [];
     const opened = typeof source === "string" ? await openImageSource(source) : source;
     try {
-      return await pullImage(this.repo, opened, {
-        importers,
-        onContent: (digest, object, size) =>
-          this.contents.set(`sha256:${digest}`, { digest: object, size }),
-      });
+      // The way that is tested here is the only one.
+      const options = { importers, partial: false };
+      const report = await pullImage(this.repo, opened, options);
+      this.contents = contentsOf(this.repo.path);
+      return report;
     } finally {
       await opened.close();
     }
@@ -406,7 +407,7 @@ describe("a repository that is not as it should be", () => {
     // Also where the index was made anew of it: the layer would be right, but for the object's name.
     const damaged = archive(USR, member({ name: "usr/damaged" }, bytes));
     addChunkedImage(directory, "damaged", [layerOf(damaged)]);
-    machine.contents.set(`sha256:${sha256(bytes)}` as OciDigest, { digest, size: bytes.length });
+    machine.contents.set(`sha256:${sha256(bytes)}`, { digest, size: bytes.length });
     await expect(machine.pull(`oci:${directory}:damaged`)).rejects.toMatchObject({
       code: "object-corrupt",
     });

@@ -17,6 +17,8 @@ import { newRepository } from "../../store/support.ts";
 import { startByteCounter } from "../../support/byte-counter.ts";
 import type { ByteCounter } from "../../support/byte-counter.ts";
 import { addChunkedImage } from "../../support/chunked-image.ts";
+import { contentsOf } from "../../support/contents.ts";
+import type { KnownContent } from "../../support/contents.ts";
 import { startRegistry } from "../../support/docker-registry.ts";
 import { startFaultyRegistry } from "../../support/faulty-registry.ts";
 import { pattern } from "../../support/images.ts";
@@ -39,7 +41,7 @@ function listing(directory: string): string {
 /** What a machine has, as the content index knows it. */
 class Machine {
   readonly repo: Repository = newRepository();
-  readonly #contents = new Map<string, { digest: never; size: number }>();
+  #contents = new Map<string, KnownContent>();
   decisions: ChunkedDecision[] = [];
 
   async pull(image: string, partial = true): Promise<PullReport> {
@@ -53,11 +55,11 @@ class Machine {
       onDecision: (_, decision) => this.decisions.push(decision),
     });
     try {
-      return await pullImage(this.repo, source, {
-        importers: partial ? [importer] : [],
-        onContent: (digest, object, size) =>
-          this.#contents.set(`sha256:${digest}`, { digest: object as never, size }),
-      });
+      // The way that is tested here is the only one.
+      const options = { importers: partial ? [importer] : [], partial: false };
+      const report = await pullImage(this.repo, source, options);
+      this.#contents = contentsOf(this.repo.path);
+      return report;
     } finally {
       await source.close();
     }
