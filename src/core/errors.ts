@@ -28,7 +28,7 @@ export type ErrorCode =
   | "invalid-manifest" //        an OCI manifest, index or config that cannot be used
   | "no-matching-platform" //    an OCI index without an image for the platform
   | "corrupt-chunked" //         the table of contents of a zstd:chunked layer that contradicts itself
-  | "invalid-signature" //       a signature that cannot be parsed, does not match, or comes from nobody trusted
+  | "invalid-signature" //       a seal or signature that cannot be parsed, does not hold, or comes from nobody trusted
   | "invalid-policy" //          SELinux file contexts that cannot be read
   // floor
   | "syscall-failed" //          see SyscallError: call, path, errno

@@ -45,7 +45,7 @@ const ARTIFACT_ORDER: readonly SealRole[] = ["manifest", "config", "merged", "me
 
 /**
  * Reads the seal in a manifest, in one algorithm: a manifest may have both. `undefined` when it has no
- * digest of the merged layers in it. Throws `invalid-manifest` for a seal that contradicts itself.
+ * digest of the merged layers in it. Throws `invalid-signature` for a seal that contradicts itself.
  */
 export function readInlineSeal(manifest: Manifest, algorithm: FsVerityAlgorithm): Seal | undefined {
   const entries: SealEntry[] = [];
@@ -73,16 +73,15 @@ export function readInlineSeal(manifest: Manifest, algorithm: FsVerityAlgorithm)
 
 /**
  * Reads a seal from an artifact. Throws `invalid-signature` when it is about another manifest than
- * `subject`, and `invalid-manifest` when it is no seal, or breaks a rule of the specification.
+ * `subject`, is no seal, or breaks a rule of the specification.
  */
 export function readArtifactSeal(artifact: Manifest, subject: OciDigest): Seal {
   if (artifact.artifactType !== SEAL_ARTIFACT_TYPE) {
     throw invalidSeal(`artifact type ${shown(artifact.artifactType)} is not ${SEAL_ARTIFACT_TYPE}`);
   }
   if (artifact.subject?.digest !== subject) {
-    throw new ComposefsError(
-      "invalid-signature",
-      `Cannot use seal: it is about the manifest ${artifact.subject?.digest ?? "of nobody"}, not ${subject}`,
+    throw invalidSeal(
+      `it is about the manifest ${artifact.subject?.digest ?? "of nobody"}, not ${subject}`,
     );
   }
   let algorithm: FsVerityAlgorithm | undefined;
@@ -179,5 +178,5 @@ function requireSigned(entries: readonly SealEntry[], roles: readonly SealRole[]
 }
 
 function invalidSeal(reason: string): ComposefsError {
-  return new ComposefsError("invalid-manifest", `Cannot use seal: ${reason}`);
+  return new ComposefsError("invalid-signature", `Cannot use seal: ${reason}`);
 }

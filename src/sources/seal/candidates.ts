@@ -4,7 +4,6 @@
 
 import type { Descriptor } from "../../core/oci/descriptor.ts";
 import { ComposefsError } from "../../core/errors.ts";
-import { parseManifest } from "../../core/oci/manifest.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import { SEAL_ARTIFACT_TYPE } from "../../core/oci/seal.ts";
 import type { Zstd } from "../../floor/mod.ts";
@@ -27,9 +26,9 @@ export function repositoryCandidates(
   return listReferrers(repo, subject).flatMap((digest) => {
     const artifact = findImage(repo, digest, zstd);
     if (artifact?.manifest.artifactType !== SEAL_ARTIFACT_TYPE) return [];
-    const { manifest, manifestBytes } = artifact;
     return {
-      ...{ digest, manifest, manifestBytes },
+      digest,
+      readManifest: async () => artifact.manifestBytes,
       readBlob: async (blob) => readBlob(repo, checkedSize(blob).digest, zstd, SIGNATURE_SIZE_MAX),
     };
   });
@@ -48,11 +47,9 @@ export async function sourceCandidates(
     // Who filters does not have to say by what.
     if ((descriptor.artifactType ?? SEAL_ARTIFACT_TYPE) !== SEAL_ARTIFACT_TYPE) continue;
     if (candidates.length === CANDIDATES_MAX) break;
-    const bytes = await source.readManifest(descriptor, options);
-    const manifest = parseManifest(bytes, descriptor.mediaType);
-    if (manifest.artifactType !== SEAL_ARTIFACT_TYPE) continue;
     candidates.push({
-      ...{ digest: descriptor.digest, manifest, manifestBytes: bytes },
+      digest: descriptor.digest,
+      readManifest: () => source.readManifest(descriptor, options),
       readBlob: (blob) => source.readManifest(checkedSize(blob), options),
     });
   }

@@ -2,6 +2,7 @@
  * Pulls that demand a seal: an image is looked at before it gets its name, and what sealed it is kept.
  */
 
+import { parseManifest } from "../../core/oci/manifest.ts";
 import { SEALED_EROFS_VERSION } from "../../core/oci/seal-key.ts";
 import type { Zstd } from "../../floor/mod.ts";
 import { putArtifact } from "../../store/mod.ts";
@@ -53,7 +54,9 @@ export class SealDemand {
   async keep(zstd: Zstd): Promise<void> {
     const artifact = this.#candidates.find(({ digest }) => digest === this.#held?.artifact);
     if (artifact === undefined) return;
-    const { digest, manifest, manifestBytes } = artifact;
+    const { digest } = artifact;
+    const bytes = await artifact.readManifest();
+    const manifest = parseManifest(bytes);
     const blobs = await Promise.all(
       [manifest.config, ...manifest.layers].map(async (blob) => {
         return { digest: blob.digest, bytes: await artifact.readBlob(blob) };
@@ -61,8 +64,7 @@ export class SealDemand {
     );
     const transaction = this.#repo.begin();
     try {
-      const document = { digest, bytes: manifestBytes };
-      putArtifact(transaction, { manifest: document, blobs }, undefined, zstd);
+      putArtifact(transaction, { manifest: { digest, bytes }, blobs }, undefined, zstd);
       await transaction.commit();
     } catch (error) {
       transaction.discard();

@@ -9,7 +9,7 @@
 import { ComposefsError } from "../../core/errors.ts";
 import { checkSealDigests, checkSealSignatures } from "../../core/oci/check-seal.ts";
 import type { Descriptor } from "../../core/oci/descriptor.ts";
-import type { Manifest } from "../../core/oci/manifest.ts";
+import { parseManifest } from "../../core/oci/manifest.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import { readArtifactSeal, readInlineSeal } from "../../core/oci/seal.ts";
 import type { Seal } from "../../core/oci/seal.ts";
@@ -20,9 +20,10 @@ import type { TrustedCertificates } from "./trust.ts";
 
 /** An artifact that may be a seal. */
 export interface SealCandidate {
+  /** Of its manifest. */
   readonly digest: OciDigest;
-  readonly manifest: Manifest;
-  readonly manifestBytes: Uint8Array;
+  /** Reads its manifest, verified. */
+  readManifest(): Promise<Uint8Array>;
   /** Reads a blob of it, verified. */
   readBlob(descriptor: Descriptor): Promise<Uint8Array>;
 }
@@ -50,14 +51,14 @@ export interface VerifyOptions {
 /** A seal that was found, and where. */
 interface FoundSeal {
   readonly artifact: SealCandidate | undefined;
-  read(): Seal | undefined;
+  read(): Promise<Seal | undefined>;
 }
 
 /**
  * Returns the first seal that holds; artifacts come first, for they seal the manifest too. Without `trust`
  * digests alone are compared. Throws `verity-missing` when there is no seal for the digests of the
- * repository, else the error of the seal that came closest: `verity-mismatch`, `invalid-signature`,
- * `invalid-manifest`.
+ * repository, else the error of the seal that came closest: `verity-mismatch`, `invalid-signature`, or what kept it
+ * from being read.
  */
 export async function verifySeal(
   image: SealedImage,
@@ -67,15 +68,15 @@ export async function verifySeal(
   const found: FoundSeal[] = [
     ...candidates.map((artifact) => ({
       artifact,
-      read: () => readArtifactSeal(artifact.manifest, image.manifestDigest),
+      read: async () => readArtifact(artifact, image.manifestDigest),
     })),
-    { artifact: undefined, read: () => readInlineSeal(image.manifest, image.algorithm) },
+    { artifact: undefined, read: async () => readInlineSeal(image.manifest, image.algorithm) },
   ];
   const computed = new Map<string, Promise<FsVerityDigest>>();
   const refusals: ComposefsError[] = [];
   for (const { artifact, read } of found) {
     try {
-      const whole = read();
+      const whole = await read();
       if (whole === undefined) continue;
       const seal = layers ? whole : withoutLayers(whole);
       if (seal.algorithm !== image.algorithm) throw otherAlgorithm(image, seal);
@@ -87,6 +88,18 @@ export async function verifySeal(
     }
   }
   throw bestOf(image, refusals);
+}
+
+async function readArtifact(artifact: SealCandidate, subject: OciDigest): Promise<Seal> {
+  const bytes = await artifact.readManifest();
+  try {
+    return readArtifactSeal(parseManifest(bytes), subject);
+  } catch (error) {
+    if (!(error instanceof ComposefsError) || error.code !== "invalid-manifest") throw error;
+    throw new ComposefsError("invalid-signature", `Cannot use seal: ${error.message}`, {
+      cause: error,
+    });
+  }
 }
 
 function withoutLayers(seal: Seal): Seal {

@@ -232,14 +232,14 @@ describe("a seal in the manifest", () => {
     ],
     ["with an empty signature", inPlace("top", { [key("merged", "signature")]: "" }), /not base64/],
   ])("a digest %s is refused", (_, bytes, message) => {
-    expectError(() => readInlineSeal(parseManifest(bytes), "sha512"), "invalid-manifest", message);
+    expectError(() => readInlineSeal(parseManifest(bytes), "sha512"), "invalid-signature", message);
   });
 
   test("with signatures needs one of the config", () => {
     const bytes = sealManifest(IMAGE, "sha512", [entry("config", "b"), entry("merged", "c", "C")]);
     expectError(
       () => readInlineSeal(parseManifest(bytes), "sha512"),
-      "invalid-manifest",
+      "invalid-signature",
       /none of the config/,
     );
   });
@@ -399,7 +399,7 @@ describe("a seal in an artifact", () => {
   ])("%s is refused", (_, entries, change, message) => {
     expectError(
       () => readArtifactSeal(artifactOf(entries, change), SUBJECT),
-      "invalid-manifest",
+      "invalid-signature",
       message,
     );
   });
@@ -429,7 +429,7 @@ describe("a seal in an artifact", () => {
           readInlineSeal(artifact, "sha512");
         } catch (error) {
           if (!(error instanceof ComposefsError)) throw error;
-          expect(error.code).toBe("invalid-manifest");
+          expect(error.code).toBe("invalid-signature");
         }
       }),
     );

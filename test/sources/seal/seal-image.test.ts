@@ -20,7 +20,6 @@ import type {
   ByteString,
   ErrorCode,
   FsVerityAlgorithm,
-  Manifest,
   NewSealEntry,
   OciDigest,
 } from "#src/core/mod.ts";
@@ -244,13 +243,12 @@ describe("a seal that was tampered with", () => {
     readBlob = artifact.readBlob,
     subject: OciImage = image,
   ): Promise<VerifiedSeal> {
-    const manifest = JSON.parse(Buffer.from(artifact.manifestBytes).toString()) as Json & {
+    const manifest = JSON.parse(Buffer.from(await artifact.readManifest()).toString()) as Json & {
       layers: Json[];
     };
     change(manifest);
     const bytes = Buffer.from(JSON.stringify(manifest));
-    const parsed: Manifest = parseManifest(bytes);
-    const candidate = { ...artifact, manifest: parsed, manifestBytes: bytes, readBlob };
+    const candidate = { ...artifact, readManifest: async () => bytes, readBlob };
     return verifySeal(sealedImageOf(repo, subject, "image", zstd), [candidate], { trust });
   }
 
@@ -318,12 +316,13 @@ describe("a seal that was tampered with", () => {
     );
     // With the subject made to fit, its digests are another image's.
     const subject = otherImage.manifestDigest;
+    const artifactJson = JSON.parse(Buffer.from(await artifact.readManifest()).toString()) as {
+      subject: Json;
+    };
+    artifactJson.subject["digest"] = subject;
     const changed = {
       ...artifact,
-      manifest: {
-        ...artifact.manifest,
-        subject: { ...artifact.manifest.subject!, digest: subject },
-      },
+      readManifest: async () => Buffer.from(JSON.stringify(artifactJson)),
     };
     await expectRefusal(
       verifySeal(sealed, [changed], { trust }),
@@ -364,8 +363,7 @@ describe("a seal that was tampered with", () => {
     const made = sealArtifact(subject, "sha512", entries, hash);
     const candidate: SealCandidate = {
       digest: hash(made.manifest),
-      manifest: parseManifest(made.manifest),
-      manifestBytes: made.manifest,
+      readManifest: async () => made.manifest,
       readBlob: async (blob) =>
         made.blobs.find(({ descriptor }) => descriptor.digest === blob.digest)!.bytes,
     };
@@ -380,13 +378,13 @@ describe("a seal that was tampered with", () => {
 
   test("does not stop another one that holds", async () => {
     await setUp();
-    const bad = { ...artifact, manifest: { ...artifact.manifest, layers: [] } };
+    const bad = { ...artifact, readManifest: async () => Buffer.from("{}") };
     const sealed = sealedImageOf(repo, image, "image", zstd);
     const verified = await verifySeal(sealed, [bad, artifact], { trust });
     expect(verified.artifact).toBe(artifact.digest);
     await expectRefusal(
       verifySeal(sealed, [bad, bad], { trust }),
-      "invalid-manifest",
+      "invalid-signature",
       /2 seals were refused/,
     );
   });
@@ -521,12 +519,13 @@ needs("docker-registry", "skopeo").test("a seal in a registry is found, and kept
   const { artifact, manifestDigest } = await seal(maker);
   const [candidate] = repositoryCandidates(maker, manifestDigest, zstd);
   const target = openRegistryTarget(name, { insecure: true });
-  const { config, layers, mediaType } = candidate!.manifest;
+  const manifestBytes = await candidate!.readManifest();
+  const { config, layers, mediaType } = parseManifest(manifestBytes);
   for (const blob of [config, ...layers]) {
     const bytes = blob === config ? Buffer.from("{}") : await candidate!.readBlob(blob);
     await target.putBlob(blob, Readable.from([bytes]));
   }
-  await target.putManifest(candidate!.manifestBytes, mediaType);
+  await target.putManifest(manifestBytes, mediaType);
   await target.close();
 
   const taker = newRepository("sha512", 2);
