@@ -38,6 +38,7 @@ export const COMMAND_MODULES: Readonly<Record<string, () => Promise<CommandModul
   mount: () => import("./commands/mount.ts"),
   objects: () => import("./commands/objects.ts"),
   pull: () => import("./commands/pull.ts"),
+  "repo fsck": () => import("./commands/repo-fsck.ts"),
   "repo gc": () => import("./commands/repo-gc.ts"),
   "repo init": () => import("./commands/repo-init.ts"),
   "repo status": () => import("./commands/repo-status.ts"),

@@ -157,4 +157,48 @@ const GC: CommandSpec = {
   ],
 };
 
-export const REPO_COMMANDS: readonly CommandSpec[] = [INIT, STATUS, GC];
+const FSCK: CommandSpec = {
+  name: "repo fsck",
+  brief: "Check a repository, and tell which images damage hurts",
+  description: [
+    "Checks that each object has the content of its name (the kernel tells where it has fs-verity, else it is hashed), that streams and EROFS images can be read and what they need is there, that refs lead somewhere, and that what belongs to each tag is complete. Prints what is damaged, and for each image the files whose content that is.",
+    "Exits with 6 if there is damage. Files of no known name are noted, and are no damage.",
+  ],
+  operands: [],
+  options: [
+    ...REPOSITORY_OPTIONS,
+    { name: "metadata-only", brief: "Do not read objects: only look whether they are there" },
+    {
+      name: "deep",
+      brief: "Also read every byte that has fs-verity, and make layers and EROFS images again",
+      details:
+        "Layers are put together again and compared with their diff IDs; EROFS images are made again of their layers and compared.",
+    },
+    JSON_OPTION,
+  ],
+  examples: [
+    { command: "composefs repo fsck", brief: "Check everything" },
+    {
+      command: "composefs repo fsck --json | jq -r '.hurt[].name'",
+      brief: "List the images that lack something",
+    },
+  ],
+  sections: [
+    {
+      title: "JSON",
+      paragraphs: ["One object:"],
+      terms: [
+        ["ok", "true if there is no damage"],
+        ["objects, streams, images, ociImages", "objects of checked and damaged, numbers"],
+        ["brokenLinks, missingObjects", "numbers"],
+        ["findings", "array of kind, severity (damage or note), where, digest (or null), detail"],
+        [
+          "hurt",
+          "array of name (a tag, or the path of a ref), isUnusable, files (up to 1000 paths), fileCount, objects (digests)",
+        ],
+      ],
+    },
+  ],
+};
+
+export const REPO_COMMANDS: readonly CommandSpec[] = [INIT, STATUS, GC, FSCK];

@@ -1,0 +1,5 @@
+/** Checking and repairing repositories. See `check-repository.ts` and `repair.ts`. */
+
+export { checkRepository } from "./check-repository.ts";
+export type { FsckOptions } from "./check-repository.ts";
+export type { Finding, FsckReport, HurtImage } from "./finding.ts";
