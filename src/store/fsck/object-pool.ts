@@ -46,18 +46,24 @@ export class ObjectPool {
       return;
     }
     while (this.#idle.length === 0) await Promise.race(this.#running);
+    const running: Promise<void> = this.#run(digests, onDone).finally(() => {
+      this.#running.delete(running);
+    });
+    this.#running.add(running);
+  }
+
+  async #run(
+    digests: readonly FsVerityDigest[],
+    onDone: (damaged: DamagedObject[]) => void,
+  ): Promise<void> {
     const thread = this.#idle.pop()!;
-    const checked = new Promise<DamagedObject[]>((resolve, reject) => {
+    const damaged = await new Promise<DamagedObject[]>((resolve, reject) => {
       thread.settle = resolve;
       thread.fail = reject;
       thread.worker.postMessage(digests);
     });
-    const running: Promise<void> = checked.then((damaged) => {
-      this.#running.delete(running);
-      this.#idle.push(thread);
-      onDone(damaged);
-    });
-    this.#running.add(running);
+    this.#idle.push(thread);
+    onDone(damaged);
   }
 
   /** Waits until all batches are done. */

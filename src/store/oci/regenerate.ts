@@ -3,14 +3,12 @@
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { computeFsVerityDigest } from "../../core/fsverity/hasher.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
-import { labelTree } from "../../core/selinux/mod.ts";
 import type { Decompression } from "../../core/splitstream/compression.ts";
 import type { FormatVersion } from "../../core/erofs/version.ts";
 import type { Directory } from "../../core/tree/node.ts";
 import { blockHash } from "../../floor/mod.ts";
 import type { Repository } from "../repository.ts";
 import { writeErofsImages } from "./compose.ts";
-import type { ComposeOptions } from "./compose.ts";
 import type { OciImage } from "./image.ts";
 import { composeImage } from "./repository-layer.ts";
 
@@ -24,9 +22,6 @@ export interface RegeneratedErofs {
   readonly digest: FsVerityDigest;
   readonly bytes: Uint8Array;
 }
-
-/** Files of an SELinux policy; larger ones are not read. */
-const POLICY_FILE_MAX = 1 << 26;
 
 /**
  * Yields each EROFS image of an OCI image, made again, in the order of the names. Throws where a layer is
@@ -49,29 +44,17 @@ export function* regenerateErofs(
   }
 }
 
-/** What the name of an EROFS image leaves open: V0 or V1, and whether there are labels. */
+/** V0 and V1 share a name. */
 function* attempts(
   repo: Repository,
   image: OciImage,
   name: ByteString,
   decompression: Decompression,
 ): Generator<{ readonly root: Directory; readonly version: FormatVersion }, void> {
-  const bootable = name.startsWith("composefs.image.boot");
-  const keepUserXattrs = name.endsWith(".xattrs=keep-user-xattrs");
-  for (const labels of bootable ? [labelsOf(repo), undefined] : [undefined]) {
-    const root = composeImage(repo, image, decompression, { bootable, keepUserXattrs, labels });
-    const versions: readonly FormatVersion[] = name.includes(".v1") ? [1, 0] : [2];
-    for (const version of versions) yield { root, version };
-  }
-}
-
-function labelsOf(repo: Repository): NonNullable<ComposeOptions["labels"]> {
-  return {
-    label: (tree, read) => labelTree(tree, (content) => read(content, POLICY_FILE_MAX)),
-    read(content, maxBytes) {
-      if (content.kind === "inline") return content.data;
-      const digest = content.kind === "external" ? content.digest : undefined;
-      return digest === undefined ? new Uint8Array(0) : repo.readObject(digest, maxBytes);
-    },
-  };
+  const root = composeImage(repo, image, decompression, {
+    bootable: name.startsWith("composefs.image.boot"),
+    keepUserXattrs: name.endsWith(".xattrs=keep-user-xattrs"),
+  });
+  const versions: readonly FormatVersion[] = name.includes(".v1") ? [1, 0] : [2];
+  for (const version of versions) yield { root, version };
 }
