@@ -203,6 +203,41 @@ export const OCI_COMMANDS: readonly ClapCommand[] = [
     ],
   },
   {
+    name: "oci prepare-boot",
+    brief: "Make an image that can be booted, and its boot entry",
+    description: [
+      "Makes and stores the bootable EROFS image, writes the first boot entry that is found in the image to the boot partition, with the kernel argument that names the EROFS image, and makes the directories for the state of the system: state/deploy/DIGEST beside the repository.",
+      "A boot entry is one of /boot/loader/entries, a unified kernel image, or a kernel in /usr/lib/modules.",
+      CONFIG_REFERENCE,
+    ],
+    operands: [REFERENCE, VERITY],
+    options: [
+      {
+        name: "bootdir",
+        value: { label: "DIR", kind: "directory" },
+        brief: "Where the boot partition is mounted; /boot unless told",
+      },
+      {
+        name: "entry-id",
+        value: { label: "ID", kind: "text" },
+        brief: "The name of the boot entry, and of the directory with its files",
+      },
+      {
+        name: "cmdline",
+        value: { label: "ARGUMENT", kind: "text" },
+        repeatable: true,
+        brief: "One more kernel argument; can be repeated",
+      },
+    ],
+    checks: { IMAGE: referenceProblem },
+    examples: [
+      {
+        command: "cfsctl --repo repository oci prepare-boot os --bootdir /boot --cmdline quiet",
+        brief: "For the next start",
+      },
+    ],
+  },
+  {
     name: "oci import-layer",
     brief: "Take a layer from standard input",
     description: [

@@ -58,6 +58,7 @@ export const CFSCTL_COMMANDS: Readonly<Record<string, CommandEntry>> = {
   "oci inspect": { load: async () => (await import("./oci/images.ts")).inspect },
   "oci layer": { load: async () => (await import("./oci/layers.ts")).layer },
   "oci mount": { load: async () => (await import("./oci/mount.ts")).mount },
+  "oci prepare-boot": { load: async () => (await import("./oci/prepare-boot.ts")).prepareBoot },
   "oci pull": { load: async () => (await import("./oci/pull.ts")).pull },
   "oci tag": { load: async () => (await import("./oci/images.ts")).tag },
   "oci untag": { load: async () => (await import("./oci/images.ts")).untag },

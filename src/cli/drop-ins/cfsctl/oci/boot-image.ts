@@ -3,6 +3,8 @@
  * older boot entry may name one that the repository would not make today.
  */
 
+import type { ByteString } from "../../../../core/bytes/byte-string.ts";
+import type { FormatVersion } from "../../../../core/erofs/version.ts";
 import { writeImage } from "../../../../core/erofs/writer.ts";
 import { ComposefsError } from "../../../../core/errors.ts";
 import type { FsVerityDigest } from "../../../../core/fsverity/digest.ts";
@@ -15,10 +17,11 @@ import {
   erofsRefName,
   findErofs,
   openManifest,
+  openOciImage,
   putConfig,
   putManifest,
 } from "../../../../store/mod.ts";
-import type { ErofsVariant, OciImage, Repository } from "../../../../store/mod.ts";
+import type { ErofsVariant, OciImage, Repository, Transaction } from "../../../../store/mod.ts";
 import { composeTree } from "./rootfs.ts";
 
 /** How an image was made. */
@@ -62,6 +65,32 @@ export async function findBootImage(
   );
 }
 
+/**
+ * Stores bootable images, and lets the config of an image that is named by a tag refer to them, so that
+ * they stay as long as it does. Returns their digests.
+ */
+export async function linkBootImages(
+  repository: Repository,
+  reference: ByteString,
+  images: ReadonlyMap<FormatVersion, Uint8Array>,
+  zstd: Zstd,
+): Promise<ReadonlyMap<FormatVersion, FsVerityDigest>> {
+  const transaction = repository.begin();
+  const digests = new Map(
+    [...images].map(([version, bytes]) => [version, transaction.putImage(bytes)] as const),
+  );
+  if (!reference.startsWith("@")) {
+    const image = openOciImage(repository, reference, zstd);
+    const names = [...digests].map(([version, digest]) => {
+      const name = erofsRefName({ version, bootable: true, keepUserXattrs: false });
+      return [name, digest] as const;
+    });
+    relink(transaction, image, names, zstd);
+  }
+  await transaction.commit();
+  return digests;
+}
+
 async function store(
   repository: Repository,
   image: OciImage,
@@ -70,11 +99,21 @@ async function store(
   zstd: Zstd,
 ): Promise<void> {
   const transaction = repository.begin();
-  const erofs = new Map([...image.erofs, [erofsRefName(variant), transaction.putImage(bytes)]]);
+  relink(transaction, image, [[erofsRefName(variant), transaction.putImage(bytes)]], zstd);
+  await transaction.commit();
+}
+
+/** Writes the streams of config and manifest anew, with more images. */
+function relink(
+  transaction: Transaction,
+  image: OciImage,
+  more: readonly (readonly [name: ByteString, digest: FsVerityDigest])[],
+  zstd: Zstd,
+): void {
   const { configDigest, manifestDigest, layers } = image;
+  const erofs = new Map([...image.erofs, ...more]);
   const config = { digest: configDigest, bytes: image.configBytes };
   const stream = putConfig(transaction, config, layers, erofs, zstd);
   const manifest = { digest: manifestDigest, bytes: image.manifestBytes };
   putManifest(transaction, manifest, { digest: configDigest, stream }, layers, zstd);
-  await transaction.commit();
 }

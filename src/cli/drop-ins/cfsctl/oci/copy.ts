@@ -25,7 +25,7 @@ export function copy({ settings, invocation, io }: CfsctlCall): Promise<number> 
           if (invocation.has("zerocopy") && origin.algorithm !== to.algorithm) {
             throw new ComposefsError(
               "repository-conflict",
-              `Cannot copy from "${displayText(from)}" without copying data: it has ${origin.algorithm}, the other repository ${to.algorithm}`,
+              `Cannot copy with --zerocopy: the hash algorithms differ, "${displayText(from)}" has ${origin.algorithm} and the other repository ${to.algorithm}`,
             );
           }
           const zstd = await loadZstd();
