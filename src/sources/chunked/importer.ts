@@ -10,10 +10,11 @@
 import { parseChunkedAnnotations } from "../../core/chunked/positions.ts";
 import type { Descriptor } from "../../core/oci/descriptor.ts";
 import { layerCompression } from "../../core/oci/media-type.ts";
-import type { TarLimits } from "../../core/tar/limits.ts";
 import { loadZstd } from "../../floor/mod.ts";
 import type { ImageSource } from "../image-source.ts";
 import { NoRangesError } from "../no-ranges.ts";
+import { checkRatio } from "../pull/limits.ts";
+import type { LayerLimits } from "../pull/limits.ts";
 import { chunkedFrames } from "./frames.ts";
 import type { ChunkedFrame } from "./frames.ts";
 import { planPartialPull } from "./plan.ts";
@@ -49,7 +50,7 @@ interface WantedLayer {
 }
 
 interface Context {
-  readonly limits: Partial<TarLimits>;
+  readonly limits: LayerLimits;
   readonly signal: AbortSignal | undefined;
   /** Takes the bytes of the blob that have been fetched so far. */
   readonly onFetched: (bytes: number) => void;
@@ -66,7 +67,8 @@ const WORTHWHILE = 0.9;
 
 /**
  * Makes a way to import layers for a pull; it returns `undefined` for what is no zstd:chunked. The importer,
- * and what it yields, throw `corrupt-chunked`, `content-mismatch`, TarError, and what the source throws.
+ * and what it yields, throw `corrupt-chunked`, `content-mismatch`, `layer-limit`, TarError, and what the
+ * source throws.
  */
 export function chunkedImporter({ contents, onDecision }: ChunkedImporterOptions): ChunkedImporter {
   return async ({ source, descriptor }, context) => {
@@ -102,6 +104,8 @@ export function chunkedImporter({ contents, onDecision }: ChunkedImporterOptions
     } finally {
       await indexReader.close();
     }
+    const size = index.toc.entries.reduce((sum, entry) => sum + entry.size, 0);
+    checkRatio(size, descriptor.size, context.limits);
     const plan = planPartialPull(index.toc, contents);
     const needed = fetched + bytesOfRanges(plan.ranges);
     if (needed > WORTHWHILE * descriptor.size) return whole("hardly any of it is here already");

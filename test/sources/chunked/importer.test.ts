@@ -351,6 +351,38 @@ describe("a hostile layer", () => {
     });
   }
 
+  test("with a hard link to nothing in its archive: invalid-layer, as in a whole pull", async () => {
+    const link = { name: "usr/hard", typeflag: "1", linkname: "usr/nothing" };
+    const tar = archive(USR, member({ name: "usr/kept" }, BIG), member(link));
+    addChunkedImage(directory, "dangling", [layerOf(tar)]);
+    const machine = new Machine();
+    await machine.pull(`oci:${directory}:old`);
+    for (const importers of [undefined, []]) {
+      const pulled = machine.pull(`oci:${directory}:dangling`, importers);
+      await expect(pulled).rejects.toMatchObject({ code: "invalid-layer" });
+    }
+  });
+
+  test("of a few bytes that claims zeros without end: layer-limit", async () => {
+    const size = 2 ** 36;
+    const bomb = changedBlob(made, {
+      toc: (toc) => {
+        const holes = entryOf(toc, "holes");
+        const entries = toc["entries"] as Entries;
+        const zeros = entries.find(({ chunkType }) => chunkType === "zeros")!;
+        const last = entries[entries.indexOf(zeros) + 1]!;
+        last["chunkOffset"] += size - holes.size;
+        zeros["chunkSize"] += size - holes.size;
+        holes.size = size;
+      },
+    });
+    addChunkedImage(directory, "bomb", [{ ...bomb, archive: NEW }]);
+    const machine = new Machine();
+    await machine.pull(`oci:${directory}:old`);
+    const pulled = machine.pull(`oci:${directory}:bomb`);
+    await expect(pulled).rejects.toMatchObject({ code: "layer-limit" });
+  });
+
   test("with another TOC than the manifest names: content-mismatch", async () => {
     const blob = Buffer.from(made.blob);
     const [offset] =
