@@ -11,4 +11,5 @@ export { openImageTarget } from "./open-target.ts";
 export { hostPlatform, resolveImage } from "./resolve-image.ts";
 export type { ResolvedManifest } from "./resolve-image.ts";
 export * from "./pull/mod.ts";
+export { parseTransport } from "./transport.ts";
 export * from "./seal/mod.ts";

@@ -1,5 +1,6 @@
 /** Repositories: objects, and the images, streams and names that keep them. */
 
+export { ContentIndex } from "./content-index/mod.ts";
 export { initRepository } from "./init.ts";
 export type { InitOptions, InitResult } from "./init.ts";
 export type { Ref } from "./links.ts";

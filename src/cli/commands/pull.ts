@@ -5,7 +5,7 @@ import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
 import { parsePlatform } from "../../core/oci/platform.ts";
 import { loadZstd } from "../../floor/mod.ts";
-import { SealDemand, openImageSource, pullImage } from "../../sources/mod.ts";
+import { SealDemand, openImageSource, parseTransport, pullImage } from "../../sources/mod.ts";
 import type {
   LayerLimits,
   OpenImageOptions,
@@ -35,6 +35,8 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
     keepUserXattrs: invocation.has("keep-user-xattrs"),
     layersAtOnce: invocation.integer("layers-at-once", 1, 64),
     limits: limitsOf(invocation),
+    partial: !invocation.has("no-partial"),
+    origin: originOf(image),
   };
   const quiet = invocation.has("quiet");
   const mode = quiet ? "none" : ((invocation.value("progress") ?? "auto") as ProgressMode);
@@ -84,6 +86,14 @@ function demandedTrust(invocation: Invocation): TrustedCertificates | undefined 
 /** A name of a registry without its transport, any other name as it is. */
 function tagFor(image: ByteString): ByteString {
   return image.replace(/^docker:\/\//, "") as ByteString;
+}
+
+/** The name for later, when the current directory may be another one. */
+function originOf(image: ByteString): string {
+  const { transport, place } = parseTransport(image);
+  if (transport === "docker") return `docker://${place}`;
+  if (transport === "containers-storage" || place.startsWith("/")) return image;
+  return `${transport}:${Buffer.from(process.cwd()).toString("latin1")}/${place}`;
 }
 
 function sourceOptions(invocation: Invocation, { env }: Io): OpenImageOptions {

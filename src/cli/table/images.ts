@@ -67,6 +67,10 @@ const PULL: CommandSpec = {
       brief: "Change a limit on what a layer may cost, see below; may be repeated",
     },
     {
+      name: "no-partial",
+      brief: "Fetch zstd:chunked layers whole, also where some of their files are here",
+    },
+    {
       name: "authfile",
       value: { label: "FILE", kind: "file" },
       brief: "Take the registry's credentials from this file",

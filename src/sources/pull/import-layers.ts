@@ -6,7 +6,8 @@ import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import { layerStreamName } from "../../store/mod.ts";
 import type { StagingStats, Transaction } from "../../store/mod.ts";
-import type { PullContext } from "./context.ts";
+import { chunkedImporter } from "../chunked/mod.ts";
+import type { FetchContext } from "./context.ts";
 import { importLayer } from "./import-layer.ts";
 import type { WantedLayer } from "./import-layer.ts";
 import { LayerPool } from "./layer-pool.ts";
@@ -42,7 +43,7 @@ const LAYERS_AT_ONCE_MIN = 3;
  * that the next try need not fetch them, and the error is thrown.
  */
 export async function importLayers(
-  { repo, zstd, source, limits, options }: PullContext,
+  { repo, zstd, source, limits, options, contents }: FetchContext,
   transaction: Transaction,
   layers: readonly MissingLayer[],
   kind: "layers" | "blobs",
@@ -57,6 +58,8 @@ export async function importLayers(
     options.signal === undefined
       ? stop
       : { signal: AbortSignal.any([stop.signal, options.signal]) };
+  const importers = [...(options.importers ?? [])];
+  if (options.partial !== false) importers.push(chunkedImporter({ contents }));
   const queue = [...layers].sort((a, b) => b.descriptor.size - a.descriptor.size);
 
   async function importNext(layer: MissingLayer): Promise<void> {
@@ -70,17 +73,13 @@ export async function importLayers(
       const streamDigest = await pullBlob(work, layer.descriptor, onFetched);
       imported.set(layer.diffId, { ...NO_LAYER, streamDigest, fetched, size: fetched });
     } else {
-      const worked = await importLayer(
-        pool,
-        layer,
-        { limits, signal, onFetched },
-        options.importers,
-      );
+      const worked = await importLayer(pool, layer, { limits, signal, onFetched }, importers);
       transaction.objects.adopt(worked.staged);
       const streamDigest = transaction.putStream(layerStreamName(layer.diffId), worked.stream);
       imported.set(layer.diffId, { ...worked, streamDigest, fetched });
     }
-    const saved = Math.max(0, layer.descriptor.size - fetched);
+    // What lies on this machine is not fetched at all.
+    const saved = source.openLayer === undefined ? Math.max(0, layer.descriptor.size - fetched) : 0;
     options.onProgress?.({ kind: "layer-done", index: layer.index, saved });
   }
 

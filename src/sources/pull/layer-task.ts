@@ -31,7 +31,7 @@ export interface WorkedLayer extends SplitLayer {
 
 /** One content under both of its names. */
 export interface ContentPair {
-  readonly sha256: string;
+  readonly sha256: OciDigest;
   readonly digest: FsVerityDigest;
   readonly size: number;
 }

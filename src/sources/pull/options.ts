@@ -24,12 +24,14 @@ export interface PullOptions {
   readonly limits?: Partial<LayerLimits> | undefined;
   /** Layers that are fetched and taken apart at a time; 3, or the number of processors, unless told. */
   readonly layersAtOnce?: number | undefined;
-  /** Other ways to get a layer, which are asked before the blob is fetched. */
+  /** Other ways to get a layer, which are asked first. */
   readonly importers?: readonly LayerImporter[];
   /** Looks at what was made before anything is named; throws to refuse it. */
   readonly check?: ((image: PulledImage) => Promise<void>) | undefined;
-  /** Takes SHA-256 and fs-verity digest of each object that came in. */
-  readonly onContent?: ((sha256: string, digest: FsVerityDigest, size: number) => void) | undefined;
+  /** Fetch of a zstd:chunked layer only the files that the repository lacks; it does unless told. */
+  readonly partial?: boolean | undefined;
+  /** The name by which the source can be opened again, for repairs; a byte string. */
+  readonly origin?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((event: PullEvent) => void) | undefined;
 }

@@ -14,11 +14,13 @@ import { isConfigMediaType } from "../../core/oci/media-type.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import { loadZstd } from "../../floor/mod.ts";
 import {
+  ContentIndex,
   diffIdsOf,
   findConfig,
   findImage,
   layerStreamName,
   manifestStreamName,
+  noteOrigin,
   putConfig,
   putManifest,
   referrerRef,
@@ -28,7 +30,7 @@ import type { ErofsVariant, OciImage, Repository, Transaction } from "../../stor
 import type { ImageSource } from "../image-source.ts";
 import { composePulled, digestUnmade } from "./compose-pulled.ts";
 import type { ComposeWork } from "./compose-pulled.ts";
-import type { PullContext } from "./context.ts";
+import type { FetchContext, PullContext } from "./context.ts";
 import { findManifest } from "./find-manifest.ts";
 import type { FoundManifest } from "./find-manifest.ts";
 import { importLayers } from "./import-layers.ts";
@@ -51,18 +53,28 @@ export async function pullImage(
   if (options.tag !== undefined) tagRef(options.tag); // Refuses what cannot be a tag before any work.
   repo.assertWritable();
   const limits = { ...DEFAULT_LAYER_LIMITS, ...options.limits };
-  const context = { repo, source, zstd: await loadZstd(), limits, options };
+  const zstd = await loadZstd();
+  const context: PullContext = { repo, source, zstd, limits, options };
   const found = await findManifest(source, options.platform, options.signal);
-  const known = findImage(repo, found.descriptor.digest, context.zstd);
+  const known = findImage(repo, found.descriptor.digest, zstd);
   const present = known === undefined ? undefined : erofsIfComplete(repo, known, options);
-  if (known !== undefined && present !== undefined) return reportKnown(context, known, present);
-  const transaction = repo.begin();
-  try {
-    return await pullManifest(context, transaction, found, known);
-  } catch (error) {
-    transaction.discard();
-    throw error;
+  let report: PullReport;
+  if (known !== undefined && present !== undefined) {
+    report = await reportKnown(context, known, present);
+  } else {
+    const transaction = repo.begin();
+    const contents = new ContentIndex(repo);
+    try {
+      report = await pullManifest({ ...context, contents }, transaction, found, known);
+    } catch (error) {
+      transaction.discard();
+      throw error;
+    } finally {
+      contents.close();
+    }
   }
+  noteOrigin(repo, report.manifestDigest, options.origin ?? source.name);
+  return report;
 }
 
 /** The EROFS images of an image that lacks nothing; `undefined` for one that does. */
@@ -115,7 +127,7 @@ async function reportKnown(
 }
 
 async function pullManifest(
-  context: PullContext,
+  context: FetchContext,
   transaction: Transaction,
   { descriptor, bytes }: FoundManifest,
   known: OciImage | undefined,
@@ -173,7 +185,12 @@ async function pullManifest(
   setRefs(transaction, options, manifestDigest, manifest.subject?.digest);
   options.onProgress?.({ kind: "committing" });
   await transaction.commit();
-  tellContents(imported, options);
+  for (const layer of imported.values()) {
+    for (const { sha256, digest, size } of layer.contents) {
+      context.contents.add(sha256, digest, size);
+    }
+  }
+  context.contents.flush();
   const counts = [...imported.values()].map(({ objects }) => objects);
   return {
     outcome: "pulled",
@@ -224,15 +241,5 @@ function setRefs(
   if (tag !== undefined) transaction.setRef("streams", tagRef(tag), stream);
   if (subject !== undefined) {
     transaction.setRef("streams", referrerRef(subject, manifestDigest), stream);
-  }
-}
-
-function tellContents(
-  imported: ReadonlyMap<OciDigest, ImportedLayer>,
-  { onContent }: PullOptions,
-): void {
-  if (onContent === undefined) return;
-  for (const { contents } of imported.values()) {
-    for (const { sha256, digest, size } of contents) onContent(sha256, digest, size);
   }
 }

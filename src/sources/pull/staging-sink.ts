@@ -7,6 +7,7 @@ import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import { FsVerityHasher } from "../../core/fsverity/hasher.ts";
 import { ComposefsError } from "../../core/errors.ts";
 import { blockHash, close } from "../../floor/mod.ts";
+import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import type { Fd } from "../../floor/mod.ts";
 import { openObject } from "../../store/mod.ts";
 import type { ObjectStaging, OpenObject } from "../../store/mod.ts";
@@ -25,7 +26,11 @@ export class StagingSink implements ObjectSink {
 
   put(data: Uint8Array): FsVerityDigest {
     const { digest } = this.#staging.put(data);
-    this.contents.push({ sha256: hash("sha256", data, "hex"), digest, size: data.length });
+    this.contents.push({
+      sha256: sha256Digest(hash("sha256", data, "hex")),
+      digest,
+      size: data.length,
+    });
     return digest;
   }
 
@@ -89,11 +94,15 @@ class HashedObject implements OpenContent {
 
   finish(): FsVerityDigest {
     const { digest, size } = this.#object.finish();
-    this.#contents.push({ sha256: this.#hash.digest("hex"), digest, size });
+    this.#contents.push({ sha256: sha256Digest(this.#hash.digest("hex")), digest, size });
     return digest;
   }
 
   abort(): void {
     this.#object.abort();
   }
+}
+
+function sha256Digest(hex: string): OciDigest {
+  return `sha256:${hex}` as OciDigest;
 }

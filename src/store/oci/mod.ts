@@ -18,6 +18,7 @@ export { erofsRefName, layerStreamName, manifestStreamName, referrerRef, tagRef 
 export type { ErofsVariant } from "./names.ts";
 export { listOciImages } from "./list-images.ts";
 export type { ListedImage } from "./list-images.ts";
+export { noteOrigin, readOrigin } from "./origins.ts";
 export { composeImage, contentReader, readRepositoryLayer } from "./repository-layer.ts";
 export { listReferrers, listTags, removeReferrers, tagImage, untagImage } from "./tags.ts";
 export type { Tag } from "./tags.ts";
