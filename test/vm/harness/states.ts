@@ -9,6 +9,14 @@ import { forgetOld, savedState } from "./saved-state.ts";
 import type { SavedState } from "./saved-state.ts";
 import { findTool, VM_CACHE } from "./setup.ts";
 
+/** Programs of the tests, in `/opt` of the machine. */
+const SCRIPTS = [
+  "check-repository.mjs",
+  "check-store.mjs",
+  "fill-repository.mjs",
+  "use-repository.mjs",
+];
+
 /** Which saved state: busybox alone, or with Node and this package's command line too. */
 export type StateName = "bare" | "node";
 
@@ -26,9 +34,7 @@ export async function prepareStates(): Promise<Record<StateName, SavedState>> {
     const node = bareInitramfs();
     addPackage(node);
     node.copy(join(GUEST_SOURCES, "warm.sh"), "etc/warm");
-    for (const script of ["check-store.mjs", "use-repository.mjs"]) {
-      node.copy(join(GUEST_SOURCES, script), `opt/${script}`);
-    }
+    for (const script of SCRIPTS) node.copy(join(GUEST_SOURCES, script), `opt/${script}`);
     node.finish(archive("node"));
     return {
       bare: await savedState("bare", archive("bare")),
