@@ -62,7 +62,7 @@ export function readRegistries(surroundings: Surroundings, file?: string): Regis
 }
 
 /** Later files win: entry by entry, alias by alias, list by list. */
-function mergeRegistries(files: readonly RegistriesFile[]): Registries {
+export function mergeRegistries(files: readonly RegistriesFile[]): Registries {
   const entries = new Map<string, RegistryEntry>();
   const aliases = new Map<string, string>();
   let searched: readonly string[] = [];
@@ -149,7 +149,7 @@ function findEntry(registries: Registries, text: string): RegistryEntry | undefi
 }
 
 /** How much of a name a prefix covers; what follows it has to be a new part. */
-function matchedLength(text: string, prefix: string): number | undefined {
+export function matchedLength(text: string, prefix: string): number | undefined {
   let end: number;
   if (prefix.startsWith("*.")) {
     const registry = /^[^/@:]*/.exec(text)![0];

@@ -61,7 +61,7 @@ export class Retries {
 }
 
 /** Returns milliseconds from now on: seconds or an HTTP date; `undefined` for anything else. */
-function parseRetryAfter(value: string | undefined, now: number): number | undefined {
+export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
   const text = value?.trim() ?? "";
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
   // Only dates as HTTP has them: `Date.parse` takes "-1" and more for a date.
