@@ -29,6 +29,7 @@ export const COMMAND_MODULES: Readonly<Record<string, () => Promise<CommandModul
   digest: () => import("./commands/digest.ts"),
   dump: () => import("./commands/dump.ts"),
   explain: () => import("./commands/explain.ts"),
+  export: () => import("./commands/export.ts"),
   images: () => import("./commands/images.ts"),
   inspect: () => import("./commands/inspect.ts"),
   lint: () => import("./commands/lint.ts"),

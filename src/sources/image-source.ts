@@ -97,6 +97,8 @@ export interface ImageSource {
 export interface ImageTarget {
   /** For people, as of {@link ImageSource}. */
   readonly name: string;
+  /** What its name says that the image is to be called there; for `putManifest`, which does not know it. */
+  readonly tag: string | undefined;
   hasBlob(descriptor: Descriptor): Promise<boolean>;
   /** Stores a blob, and verifies size and digest while it is written. Throws `content-mismatch`. */
   putBlob(descriptor: Descriptor, content: AsyncIterable<Uint8Array>): Promise<void>;

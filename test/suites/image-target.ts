@@ -28,7 +28,7 @@ export async function putImage(target: ImageTarget, image: TestImage, tag?: stri
     if (await target.hasBlob(blob)) continue;
     await target.putBlob(blob, pieces(image.blobs.get(blob.digest)!));
   }
-  const digest = await target.putManifest(image.manifest, mediaType, tag);
+  const digest = await target.putManifest(image.manifest, mediaType, tag ?? target.tag);
   expect(digest).toBe(ociDigestOf(image.manifest));
 }
 
@@ -84,7 +84,7 @@ export function describeImageTarget(name: string, under: TargetUnderTest): void 
           target.putBlob(blob, pieces(image.blobs.get(blob.digest)!, 1000)),
         ),
       );
-      await target.putManifest(image.manifest, mediaType);
+      await target.putManifest(image.manifest, mediaType, target.tag);
       await target.close();
       const source = await read();
       for (const blob of [config, ...layers]) {

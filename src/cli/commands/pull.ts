@@ -100,6 +100,7 @@ function sourceOptions(invocation: Invocation, { env }: Io): OpenImageOptions {
   const authFile = invocation.value("authfile");
   const verify = invocation.value("tls-verify");
   return {
+    storage: { environment: env, uid: process.geteuid?.() },
     registry: {
       environment: env,
       authFile,

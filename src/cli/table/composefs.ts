@@ -6,6 +6,7 @@ import { REPOSITORY_OPTIONS } from "../repository-options.ts";
 import { HELP_OPTION, VERSION_OPTION } from "../spec.ts";
 import type { CommandSpec, OptionSpec, ProgramSpec, Section } from "../spec.ts";
 import { CONTENT_OPTIONS, FORMAT_VERSIONS } from "./mkcomposefs.ts";
+import { EXPORT_COMMANDS } from "./export.ts";
 import { IMAGE_COMMANDS } from "./images.ts";
 import { REPO_COMMANDS } from "./repo.ts";
 import { USE_COMMANDS } from "./use.ts";
@@ -432,6 +433,7 @@ export const COMPOSEFS: ProgramSpec & { readonly commands: readonly CommandSpec[
     UMOUNT,
     ...USE_COMMANDS,
     ...IMAGE_COMMANDS,
+    ...EXPORT_COMMANDS,
     ...REPO_COMMANDS,
     ...SEAL_COMMANDS,
     COMPLETION,

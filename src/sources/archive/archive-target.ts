@@ -69,7 +69,7 @@ class ArchiveTarget implements ImageTarget {
   readonly #dirfd: Fd;
   readonly #fileName: string;
   readonly #file: TemporaryFile;
-  readonly #tag: string | undefined;
+  readonly tag: string | undefined;
   readonly #entries: IndexEntry[] = [];
   readonly #written = new Set<OciDigest>();
   readonly #directories = new Set<string>();
@@ -89,7 +89,7 @@ class ArchiveTarget implements ImageTarget {
     this.#dirfd = dirfd;
     this.#fileName = fileName;
     this.#file = file;
-    this.#tag = tag;
+    this.tag = tag;
     this.#putFile("oci-layout", OCI_LAYOUT_CONTENT);
   }
 
@@ -101,7 +101,7 @@ class ArchiveTarget implements ImageTarget {
     return this.#inTurn(() => this.#putBlob(descriptor, content));
   }
 
-  async putManifest(bytes: Uint8Array, mediaType: string, tag = this.#tag): Promise<OciDigest> {
+  async putManifest(bytes: Uint8Array, mediaType: string, tag?: string): Promise<OciDigest> {
     const digest = sha256Digest(bytes);
     await this.#inTurn(async () => {
       if (!this.#written.has(digest)) this.#putFile(this.#blobPath(digest), bytes);

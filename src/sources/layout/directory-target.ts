@@ -62,12 +62,11 @@ export function openLayoutTarget(
   return new DirectoryTarget(dirfd, path, tag, name);
 }
 
-/** The tag is that of the name, unless a call gives another. */
 class DirectoryTarget implements ImageTarget {
   readonly name: string;
   readonly #dirfd: Fd;
   readonly #path: ByteString;
-  readonly #tag: string | undefined;
+  readonly tag: string | undefined;
   readonly #entries: IndexEntry[] = [];
   readonly #blobDirectories = new Map<string, Fd>();
 
@@ -75,7 +74,7 @@ class DirectoryTarget implements ImageTarget {
     this.name = name;
     this.#dirfd = dirfd;
     this.#path = path;
-    this.#tag = tag;
+    this.tag = tag;
   }
 
   async hasBlob({ digest, size }: Descriptor): Promise<boolean> {
@@ -102,7 +101,7 @@ class DirectoryTarget implements ImageTarget {
     close(file.fd);
   }
 
-  async putManifest(bytes: Uint8Array, mediaType: string, tag = this.#tag): Promise<OciDigest> {
+  async putManifest(bytes: Uint8Array, mediaType: string, tag?: string): Promise<OciDigest> {
     const digest = sha256Digest(bytes);
     const descriptor = { mediaType, digest, size: bytes.length };
     const content = (async function* () {

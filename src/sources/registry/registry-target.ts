@@ -56,8 +56,8 @@ export function openRegistryTarget(
 /** See {@link openRegistryTarget}. */
 export class RegistryTarget implements ImageTarget {
   readonly name: string;
+  readonly tag: string;
   readonly #place: Repository;
-  readonly #tag: string;
   readonly #options: UploadOptions;
   /** To be tagged in the end. */
   #last: { readonly bytes: Uint8Array; readonly mediaType: string } | undefined;
@@ -65,7 +65,7 @@ export class RegistryTarget implements ImageTarget {
   constructor(name: string, place: Repository, tag: string, options: UploadOptions) {
     this.name = name;
     this.#place = place;
-    this.#tag = tag;
+    this.tag = tag;
     this.#options = options;
   }
 
@@ -123,7 +123,7 @@ export class RegistryTarget implements ImageTarget {
     const last = this.#last;
     this.#last = undefined;
     try {
-      if (last !== undefined) await this.putManifest(last.bytes, last.mediaType, this.#tag);
+      if (last !== undefined) await this.putManifest(last.bytes, last.mediaType, this.tag);
     } finally {
       await this.discard();
     }

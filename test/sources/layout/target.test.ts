@@ -190,7 +190,7 @@ needs("time").test(
         const { config, layers, mediaType } = parseManifest(bytes);
         const target = await openImageTarget("${name}");
         for (const blob of [config, ...layers]) await target.putBlob(blob, source.openBlob(blob));
-        await target.putManifest(bytes, mediaType);
+        await target.putManifest(bytes, mediaType, target.tag);
         await target.close();
       }`;
       digests.push(await write(`${directory}/source`, "v1", "gzip"));

@@ -1,0 +1,79 @@
+/** The commands that bring OCI images out of a repository. */
+
+import { PROGRESS_MODES } from "../progress.ts";
+import { REPOSITORY_OPTIONS } from "../repository-options.ts";
+import type { CommandSpec } from "../spec.ts";
+
+const EXPORT: CommandSpec = {
+  name: "export",
+  brief: "Write an OCI image of a repository to a layout, an archive or a registry",
+  description: [
+    "Writes IMAGE to TARGET: oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG] or docker://NAME[:TAG]. IMAGE is a tag, or @ and the digest of a manifest, such as @sha256:…. Other images of a layout directory stay.",
+    "The layers are made again out of the repository, and verified: content and diff IDs are those that were pulled. They are compressed again, so that their digests, and with them that of the manifest, are most often new, and signatures of the old manifest say nothing of the new one; the output tells both. With --compression=none the layers are exactly what the repository has.",
+    "A layout or an archive is the old or the new one at any time, whatever interrupts the command.",
+  ],
+  operands: [
+    { name: "IMAGE", kind: "text" },
+    { name: "TARGET", kind: "text" },
+  ],
+  options: [
+    ...REPOSITORY_OPTIONS,
+    {
+      name: "compression",
+      value: { label: "HOW", kind: { choices: ["gzip", "zstd", "none"] } },
+      brief: "Compress all layers so; unless told each as it was pulled",
+    },
+    {
+      name: "level",
+      value: { label: "N", kind: "number" },
+      brief: "Compress with this level: 1 to 9 for gzip, 1 to 19 for zstd",
+    },
+    {
+      name: "authfile",
+      value: { label: "FILE", kind: "file" },
+      brief: "Take the registry's credentials from this file",
+    },
+    {
+      name: "tls-verify",
+      value: { label: "BOOL", kind: { choices: ["true", "false"] } },
+      brief:
+        "Whether a registry needs a certificate that is right (what registries.conf says unless told)",
+    },
+    {
+      name: "progress",
+      value: { label: "HOW", kind: { choices: PROGRESS_MODES } },
+      brief: "Show progress: auto, plain, none or json (auto unless told)",
+    },
+    { name: "quiet", short: "q", brief: "Print nothing but errors" },
+    { name: "json", brief: "Print JSON, in the shape described below" },
+  ],
+  examples: [
+    {
+      command: "composefs export debian oci-archive:debian.tar:debian",
+      brief: "Write an archive that podman and skopeo read",
+    },
+    {
+      command: "composefs export --compression=zstd debian oci:layout:v1",
+      brief: "Add an image with layers of zstd to a layout directory",
+    },
+  ],
+  sections: [
+    {
+      title: "JSON",
+      paragraphs: ["One object:"],
+      terms: [
+        ["target", "where the image went"],
+        ["manifestDigest", "digest of the manifest that was written"],
+        ["originalManifestDigest", "digest of the manifest in the repository"],
+        [
+          "layers",
+          "list of objects: diffId, digest and size as written, originalDigest, wasThere (in the target, before)",
+        ],
+        ["seconds", "time it took"],
+      ],
+    },
+  ],
+};
+
+/** In the order of the help. */
+export const EXPORT_COMMANDS: readonly CommandSpec[] = [EXPORT];

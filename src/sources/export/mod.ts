@@ -1,0 +1,4 @@
+/** Images out of a repository. */
+
+export { exportImage } from "./export-image.ts";
+export type { ExportOptions, ExportProgress, ExportReport, ExportedLayer } from "./export-image.ts";
