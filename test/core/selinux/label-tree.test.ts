@@ -298,6 +298,55 @@ bothSides.describe("labelTree beside composefs-rs", () => {
     );
   }, 120_000);
 
+  test.each([
+    "/[]x-]",
+    "/[^]x]",
+    "/[[:digit:]_[:^ascii:]]",
+    "/[a\\-z\\d\\]]",
+    "/[[ab]c]",
+    "/[a[b]",
+    "/[+-a]+",
+    "/\\d\\w\\W*",
+    "/\\D\\S?",
+    "/\\x2e\\.\\+",
+    "/(?:a)(?P<n>b)(?<m>c)",
+    "/\xc3\xa9+",
+    "/[\xc3\xa9]+",
+    "/a{",
+    "/a{x}",
+    "/a{2,3}?",
+    "/a++",
+    "/a**b",
+    "/|/a|",
+    "^/a",
+    "/a^|/b",
+    "/a$",
+    "/\\bab\\b",
+    "/a\\B.*",
+    "/a\\z",
+    "/(?!backup).*",
+    "/((?!a(?!b)).)*",
+    "/.(?!x)",
+    "/a(?!-)",
+    "/a(?=-)",
+    "/.",
+    "/...",
+  ])("the pattern %j: the same digest", (written) => {
+    const names = [
+      ...["a", "b", "c", "x", "y", "z", "]", "[", "-", "^", "_", "+", "1", "5", "\n", "\xff"],
+      ...["..+", "x.+", "ab", "aa", "aaa", "aaab", "abc", "aab", "ca", "ccab", "a{", "a{x}"],
+      ...["\xc3\xa9", "\xc3\xa9\xc3\xa9", "\xc3\xa9\xa9", "\xe9", "1a..", "1a1", "a.b", "aax"],
+      ...["backup1", "\xffx"],
+    ];
+    const entries = names.map((each) => fileEntry(each));
+    const text = `/.* root:t:s0\n${written} other:t:s0\n`;
+    const files = { "": Buffer.from(text, "latin1") };
+    const image = new PeerImage([policyArchive(files, ...entries)], 1, "sha256");
+    expect(image.refusal).toBe("");
+    const tree = labelledTree(files, entries);
+    expect(imageDigest(tree, 1, "sha256")).toBe(image.digest("--bootable"));
+  });
+
   needsThat(debianPolicyMissing, true).test(
     "Debian's policy: the same digests",
     () => {
