@@ -15,3 +15,4 @@ export * from "./export/mod.ts";
 export * from "./pull/mod.ts";
 export { parseTransport } from "./transport.ts";
 export * from "./seal/mod.ts";
+export * from "./repair/mod.ts";

@@ -2,8 +2,17 @@
 
 import { displayText } from "../../core/bytes/byte-string.ts";
 import { loadZstd } from "../../floor/mod.ts";
-import { checkRepository } from "../../store/fsck/mod.ts";
-import type { Finding, FsckReport, HurtImage } from "../../store/fsck/mod.ts";
+import { ComposefsError } from "../../core/errors.ts";
+import { ImageFetcher, openImageSource } from "../../sources/mod.ts";
+import type { ImageSource } from "../../sources/mod.ts";
+import { checkRepository, repairRepository } from "../../store/fsck/mod.ts";
+import type {
+  Finding,
+  FsckReport,
+  HurtImage,
+  RepairReport,
+  TaggedImage,
+} from "../../store/fsck/mod.ts";
 import { EXIT } from "../exit.ts";
 import { interruptible } from "../interrupt.ts";
 import type { Invocation } from "../invocation.ts";
@@ -14,25 +23,78 @@ import { openRepository } from "../repository-options.ts";
 /** Files of one image that are named on a terminal; all are in the JSON. */
 const FILES_SHOWN = 10;
 
-/** Checks a repository. */
+/** Checks a repository, and repairs it if asked to. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {
-  const repository = openRepository(invocation, io);
+  const repairs = invocation.has("repair");
+  for (const name of ["from", "source"]) {
+    if (!repairs && invocation.has(name)) {
+      throw new ComposefsError("usage", `Cannot use --${name} without --repair`);
+    }
+  }
+  const repository = openRepository(invocation, io, { writable: repairs });
   try {
-    const zstd = await loadZstd();
-    const report = await interruptible((signal) =>
-      checkRepository(repository, {
-        decompression: zstd,
+    const decompression = await loadZstd();
+    const done = await interruptible(async (signal): Promise<Done> => {
+      const options = {
+        decompression,
         metadataOnly: invocation.has("metadata-only"),
         deep: invocation.has("deep"),
         signal,
-      }),
-    );
-    if (invocation.has("json")) io.out.text(`${JSON.stringify(jsonReport(report))}\n`);
-    else tell(report, io);
-    return report.ok ? EXIT.ok : EXIT.damaged;
+      };
+      if (!repairs) return { report: await checkRepository(repository, options) };
+      const repair = await repairRepository(repository, {
+        ...options,
+        from: invocation.values("from"),
+        fetcher: new ImageFetcher({
+          repository,
+          decompression,
+          openSource: (image) => openSource(image, invocation, io),
+          signal,
+        }),
+      });
+      return { report: repair.after, repair };
+    });
+    if (invocation.has("json")) io.out.text(`${JSON.stringify(json(done))}\n`);
+    else tellAll(done, io);
+    return done.report.ok ? EXIT.ok : EXIT.damaged;
   } finally {
     repository.close();
   }
+}
+
+interface Done {
+  readonly report: FsckReport;
+  readonly repair?: RepairReport;
+}
+
+/** Where an image came from: its tag tells, unless --source does. A registry is asked for the digest. */
+async function openSource(
+  { tag, manifestDigest }: TaggedImage,
+  invocation: Invocation,
+  { env }: Io,
+): Promise<ImageSource> {
+  const named = invocation.value("source") ?? tag;
+  const isRegistry = !/^(?:oci|oci-archive|docker-archive|containers-storage):/.test(named);
+  const isPinned = named.includes("@");
+  const text =
+    isRegistry && !isPinned ? `${named.replace(/:[^:/]*$/, "")}@${manifestDigest}` : named;
+  return openImageSource(text, { registry: { environment: env } });
+}
+
+function tellAll({ report, repair }: Done, io: Io): void {
+  if (repair !== undefined) {
+    for (const { digest, from } of repair.repaired) {
+      io.out.text(`Repaired object ${digest} out of ${from}\n`);
+    }
+    for (const failure of repair.failures) io.err.text(`error: cannot repair ${failure}\n`);
+  }
+  tell(report, io);
+}
+
+function json({ report, repair }: Done): object {
+  if (repair === undefined) return jsonReport(report);
+  const { repaired, failures } = repair;
+  return { ...jsonReport(report), repaired, failures };
 }
 
 function tell(report: FsckReport, { out }: Io): void {

@@ -167,6 +167,23 @@ const FSCK: CommandSpec = {
   operands: [],
   options: [
     ...REPOSITORY_OPTIONS,
+    {
+      name: "repair",
+      brief: "Repair what is damaged, as far as there is good content somewhere",
+      details:
+        "Content is taken from other repositories (--from), EROFS images are made again of their layers, and what is left is fetched from where each image came from: by its tag, or from --source. Nothing takes the place of an object unless it has its digest. What is reported then is what is left.",
+    },
+    {
+      name: "from",
+      value: { label: "DIR", kind: "directory" },
+      repeatable: true,
+      brief: "With --repair: take objects from this repository, too; may be repeated",
+    },
+    {
+      name: "source",
+      value: { label: "IMAGE", kind: "text" },
+      brief: "With --repair: fetch from here, and not from where the tag says",
+    },
     { name: "metadata-only", brief: "Do not read objects: only look whether they are there" },
     {
       name: "deep",
@@ -182,6 +199,10 @@ const FSCK: CommandSpec = {
       command: "composefs repo fsck --json | jq -r '.hurt[].name'",
       brief: "List the images that lack something",
     },
+    {
+      command: "composefs repo fsck --repair",
+      brief: "Get back what is damaged, from where the images came from",
+    },
   ],
   sections: [
     {
@@ -196,6 +217,8 @@ const FSCK: CommandSpec = {
           "hurt",
           "array of name (a tag, or the path of a ref), isUnusable, files (up to 1000 paths), fileCount, objects (digests)",
         ],
+        ["repaired", "with --repair: array of digest and from"],
+        ["failures", "with --repair: array of texts, what could not be done"],
       ],
     },
   ],

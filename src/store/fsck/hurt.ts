@@ -72,9 +72,13 @@ function collect(
   const seen = new Set<FsVerityDigest>([start]);
   for (const digest of seen) {
     reached.add(digest);
-    if (graph.isDamaged(digest)) lacks.add(digest);
     const stream = graph.streams.get(digest);
     const image = graph.images.get(digest);
+    if (graph.isDamaged(digest)) {
+      lacks.add(digest);
+      // A stream or image that has lost its name as well.
+      if (stream === undefined && image === undefined) isUnusable = true;
+    }
     if (stream !== undefined) {
       if (stream.trouble !== undefined && !stream.name.startsWith(LAYER_PREFIX)) isUnusable = true;
       if (stream.lacks.length > 0) layers.push(stream);
@@ -83,8 +87,10 @@ function collect(
     }
     if (image !== undefined && (stream === undefined || category === "images")) {
       if (image.trouble !== undefined) isUnusable = true;
-      for (const each of image.lacks) lacks.add(each).add(each);
-      for (const each of image.lacks) shown.add(each);
+      for (const each of image.lacks) {
+        lacks.add(each);
+        shown.add(each);
+      }
       // Two layouts of one image have the same files.
       if (fileCount === 0) {
         files.push(...image.files);

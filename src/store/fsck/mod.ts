@@ -3,3 +3,7 @@
 export { checkRepository } from "./check-repository.ts";
 export type { FsckOptions } from "./check-repository.ts";
 export type { Finding, FsckReport, HurtImage } from "./finding.ts";
+export type { ObjectFetcher, TaggedImage } from "./object-fetcher.ts";
+export { repairRepository } from "./repair.ts";
+export type { RepairReport } from "./repair.ts";
+export type { GoodContent } from "./replace-object.ts";

@@ -1,0 +1,3 @@
+/** Repairing repositories from where their images came from. */
+
+export { ImageFetcher } from "./image-fetcher.ts";
