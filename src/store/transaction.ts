@@ -101,17 +101,20 @@ export class Transaction {
    */
   async commit(): Promise<void> {
     const { objects } = this;
+    const entries = new Map(this.#entries);
+    const refs = new Map(this.#refs);
     await objects.publishInBackground();
-    const hasNames = objects.unsyncedNames > 0;
-    const hasLinks = this.#entries.size > 0 || this.#refs.size > 0;
-    if (!hasNames && !hasLinks) return;
-    await this.#sync();
-    objects.unsyncedNames = 0;
+    const hasLinks = entries.size + refs.size > 0;
+    if (!hasLinks && objects.unsyncedNames === 0) return;
+    await objects.sync();
     if (!hasLinks) return;
-    this.#setLinks();
-    await this.#sync();
-    this.#entries.clear();
-    this.#refs.clear();
+    this.#setLinks(entries, refs);
+    await objects.sync();
+    // What was added meanwhile is for the next commit.
+    for (const [path, digest] of entries) {
+      if (this.#entries.get(path) === digest) this.#entries.delete(path);
+    }
+    for (const [path, ref] of refs) if (this.#refs.get(path) === ref) this.#refs.delete(path);
   }
 
   /** Forgets everything since the last `commit`. Objects that have their names stay as garbage. */
@@ -128,12 +131,15 @@ export class Transaction {
     this.#onClose(this);
   }
 
-  #setLinks(): void {
-    for (const digest of this.#entries.values()) this.#assertObject(digest);
-    for (const [path, digest] of this.#entries) this.#setLink(path, linkToObject(digest));
-    for (const { kind, target } of this.#refs.values()) this.#assertEntry(kind, target);
+  #setLinks(
+    entries: ReadonlyMap<ByteString, FsVerityDigest>,
+    refs: ReadonlyMap<ByteString, PendingRef>,
+  ): void {
+    for (const digest of entries.values()) this.#assertObject(digest);
+    for (const { kind, target } of refs.values()) this.#assertEntry(kind, target, entries);
+    for (const [path, digest] of entries) this.#setLink(path, linkToObject(digest));
     // The commit point: from here on the new state is found by its names.
-    for (const [path, ref] of this.#refs) this.#setLink(path, linkToEntry(ref));
+    for (const [path, ref] of refs) this.#setLink(path, linkToEntry(ref));
   }
 
   #assertObject(digest: FsVerityDigest): void {
@@ -142,8 +148,13 @@ export class Transaction {
     throw this.#failure("object-missing", `there is no object ${digest}`);
   }
 
-  #assertEntry(kind: RefKind, target: ByteString): void {
-    if (readLink(this.#dirfd, `${kind}/${target}` as ByteString) !== undefined) return;
+  #assertEntry(
+    kind: RefKind,
+    target: ByteString,
+    entries: ReadonlyMap<ByteString, FsVerityDigest>,
+  ): void {
+    const path = `${kind}/${target}` as ByteString;
+    if (entries.has(path) || readLink(this.#dirfd, path) !== undefined) return;
     const what = kind === "streams" ? "stream" : "image";
     throw this.#failure("not-in-repository", `there is no ${what} "${displayText(target)}"`);
   }
@@ -156,14 +167,6 @@ export class Transaction {
       // A ref cannot be a directory of refs as well.
       const reason = `"${displayText(path)}" is in the way of another name, or another name of it`;
       throw this.#failure("repository-conflict", reason);
-    }
-  }
-
-  async #sync(): Promise<void> {
-    try {
-      await this.#syncHandle.syncInBackground();
-    } catch (error) {
-      throw asStoreError(this.#path, error);
     }
   }
 

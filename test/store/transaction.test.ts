@@ -1,13 +1,26 @@
 import { existsSync, mkdirSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { byteString, parseFsVerityDigest } from "#src/core/mod.ts";
 import type { ByteString } from "#src/core/mod.ts";
-import { Repository } from "#src/store/mod.ts";
-import { listing, newRepository, noise } from "./support.ts";
+import { Repository, initRepository } from "#src/store/mod.ts";
+import { needs } from "../support/needs.ts";
+import { run } from "../support/run.ts";
+import { tempDir } from "../support/temp.ts";
+import { INSECURE, listing, newRepository, noise, problemsOfObjects } from "./support.ts";
+
+function must(command: string, ...args: string[]): void {
+  const done = run(command, args);
+  if (done.status !== 0) throw new Error(`${command}: ${done.stderr}`);
+}
 
 const ID = byteString("id");
+
+const mounted: string[] = [];
+afterAll(() => {
+  for (const path of mounted) must("umount", path);
+});
 
 describe("Transaction", () => {
   test("may be committed again, and goes on", async () => {
@@ -122,14 +135,14 @@ describe("Transaction", () => {
       .array(fc.integer({ min: 1, max: 255 }), { minLength: 1, maxLength: 12 })
       .map((bytes) => String.fromCharCode(...bytes).replaceAll("/", "_"))
       .filter((name) => name !== "." && name !== "..");
-    // Each run below a directory of its own, so that no name is a directory of another.
-    let run = 0;
+    // Each round below a directory of its own, so that no name is a directory of another.
+    let rounds = 0;
     const name = fc
       .array(component, { minLength: 1, maxLength: 4 })
       .map((parts) => parts.join("/"));
     await fc.assert(
       fc.asyncProperty(name, async (made) => {
-        const ref = `${run++}/${made}` as ByteString;
+        const ref = `${rounds++}/${made}` as ByteString;
         transaction.setRef("streams", ref, ID);
         await transaction.commit();
         expect(repository.readRef("streams", ref)).toBe("id");
@@ -168,6 +181,50 @@ describe("Transaction", () => {
     expect(repository.listRefs("streams")).toEqual([{ name: "name", target: "id" }]);
     const size = repository.readObject(repository.streamDigest(ID)!, 1000).length;
     expect([100, 101]).toContain(size);
+    repository.close();
+  });
+
+  test("what is added while it commits is for the next commit", async () => {
+    const repository = newRepository();
+    const transaction = repository.begin();
+    transaction.putStream(byteString("first"), noise(10));
+    const committing = transaction.commit();
+    const second = transaction.putStream(byteString("second"), noise(5000));
+    transaction.setRef("streams", byteString("name"), byteString("second"));
+    await committing;
+    expect(repository.listStreams()).toEqual(["first"]);
+    expect(repository.hasObject(second)).toBe(false);
+    await transaction.commit();
+    expect(repository.listStreams()).toEqual(["first", "second"]);
+    expect(repository.readRef("streams", byteString("name"))).toBe("second");
+    repository.close();
+  });
+
+  needs("root", "mount").test("a full disk is an error, and leaves nothing", async () => {
+    const place = tempDir();
+    mounted.push(place);
+    must("mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", place);
+    const path = byteString(join(place, "repo"));
+    initRepository(path, INSECURE);
+    const repository = Repository.open(path);
+    const transaction = repository.begin();
+    const full = expect.objectContaining({
+      code: "store-failed",
+      message: expect.stringContaining("ENOSPC"),
+      hint: "make room on its file system",
+    });
+    for (let n = 0; n < 8; n++) transaction.objects.put(noise(100_000, n));
+    const object = transaction.objects.begin();
+    expect(() => {
+      for (;;) object.write(noise(300_000));
+    }).toThrow(full);
+    object.abort();
+    expect(() => transaction.putStream(ID, noise(900_000))).toThrow(full);
+    transaction.discard();
+    expect(listing(path)).toEqual(["meta.json 219"]);
+    transaction.putStream(ID, noise(900_000));
+    await transaction.commit();
+    expect(problemsOfObjects(path, "sha512")).toEqual([]);
     repository.close();
   });
 });

@@ -47,6 +47,7 @@ export class ObjectStore {
   readonly #path: ByteString;
   readonly #dirfd: Fd;
   readonly #verity: Verity;
+  readonly #damaged: ClaimedStore["damaged"];
   readonly #fresh: boolean;
   /** Directories made for the store, the outermost first. */
   readonly #made: readonly ByteString[];
@@ -78,8 +79,12 @@ export class ObjectStore {
       }
       const dirfd = openat(AT_FDCWD, trimmed, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
       try {
-        const store = { path: trimmed, dirfd, verity: "missing-allowed" } as const;
-        return new ObjectStore(store, made, groupObjects);
+        const verity = "missing-allowed";
+        return new ObjectStore(
+          { path: trimmed, dirfd, verity, damaged: "refuse" },
+          made,
+          groupObjects,
+        );
       } catch (error) {
         close(dirfd);
         throw error;
@@ -95,20 +100,21 @@ export class ObjectStore {
     try {
       // A description of its own: see SyncHandle.
       const own = openat(dirfd, ".", O_RDONLY | O_DIRECTORY);
-      return new ObjectStore({ path, dirfd: own, verity }, [], groupObjects);
+      return new ObjectStore({ path, dirfd: own, verity, damaged: "replace" }, [], groupObjects);
     } catch (error) {
       throw asStoreError(path, error);
     }
   }
 
   private constructor(
-    store: Pick<ObjectsConfig, "path" | "dirfd" | "verity">,
+    store: Pick<ObjectsConfig, "path" | "dirfd" | "verity"> & Pick<ClaimedStore, "damaged">,
     made: readonly ByteString[],
     groupObjects: number,
   ) {
     this.#path = store.path;
     this.#dirfd = store.dirfd;
     this.#verity = store.verity;
+    this.#damaged = store.damaged;
     this.#made = made;
     this.#groupObjects = groupObjects;
     const names = readDirectory(store.dirfd).map(({ name }) => name);
@@ -120,6 +126,7 @@ export class ObjectStore {
     return {
       dirfd: this.#dirfd,
       verity: this.#verity,
+      damaged: this.#damaged,
       claims: this.#claims.memory,
       fresh: this.#fresh,
     };

@@ -3,10 +3,9 @@
 import { ComposefsError } from "../../core/errors.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import type { FsVerityHasher } from "../../core/fsverity/hasher.ts";
-import { linkTemporaryFile, preadFully, pwriteFully } from "../../floor/mod.ts";
+import { preadFully, pwriteFully } from "../../floor/mod.ts";
 import type { Fd, TemporaryFile } from "../../floor/mod.ts";
 import type { ObjectFiles } from "./object-files.ts";
-import type { ObjectStaging } from "./object-staging.ts";
 
 /** Bytes that are read and hashed at a time; files up to this size are held in memory. */
 const CHUNK_SIZE = 1 << 20;
@@ -26,6 +25,19 @@ export interface Imported {
   readonly how: "reflinked" | "hardlinked" | "copied" | "already-present";
 }
 
+/** What the staging does for imports. */
+export interface ImportOwner {
+  /** Whether an object must be written. */
+  needs(digest: FsVerityDigest, size: number): boolean;
+  /** Takes over a complete object. */
+  stage(
+    file: TemporaryFile,
+    digest: FsVerityDigest,
+    size: number,
+    how: Exclude<Imported["how"], "already-present">,
+  ): void;
+}
+
 interface Source extends ImportOptions {
   readonly fd: Fd;
   readonly size: number;
@@ -33,12 +45,12 @@ interface Source extends ImportOptions {
 
 /** Stages the content of a file; see `ObjectStaging.importFile`. */
 export function importObject(
-  staging: ObjectStaging,
+  owner: ImportOwner,
   files: ObjectFiles,
   hasher: FsVerityHasher,
   source: Source,
 ): Imported {
-  if (source.size <= CHUNK_SIZE) return importSmall(staging, files, hasher, source);
+  if (source.size <= CHUNK_SIZE) return importSmall(owner, files, hasher, source);
   const { fd, size } = source;
   const file = files.create();
   let isStaged = false;
@@ -48,16 +60,16 @@ export function importObject(
     if (files.clone(fd, file)) {
       // Of a reflinked file its own content is hashed, which nobody else can change.
       digest = readAll(hasher, file.fd, size);
-      if (!staging.needs(digest, size)) return { digest, how: "already-present" };
+      if (!owner.needs(digest, size)) return { digest, how: "already-present" };
     } else {
       digest = readAll(hasher, fd, size);
-      if (!staging.needs(digest, size)) return { digest, how: "already-present" };
-      if (stageLink(staging, source, digest)) return { digest, how: "hardlinked" };
+      if (!owner.needs(digest, size)) return { digest, how: "already-present" };
+      if (stageLink(owner, files, source, digest)) return { digest, how: "hardlinked" };
       how = "copied";
       if (readAll(hasher, fd, size, file.fd) !== digest) throw changed(size);
     }
     isStaged = true;
-    staging.stage(file, digest, size, how);
+    owner.stage(file, digest, size, how);
     return { digest, how };
   } finally {
     if (!isStaged) files.drop(file);
@@ -65,7 +77,7 @@ export function importObject(
 }
 
 function importSmall(
-  staging: ObjectStaging,
+  owner: ImportOwner,
   files: ObjectFiles,
   hasher: FsVerityHasher,
   source: Source,
@@ -76,21 +88,26 @@ function importSmall(
   assertEnd(fd, size);
   hasher.update(data);
   const digest = hasher.digest();
-  if (!staging.needs(digest, size)) return { digest, how: "already-present" };
+  if (!owner.needs(digest, size)) return { digest, how: "already-present" };
   const made: { file: TemporaryFile; how: "reflinked" | "copied" } = files.createFrom(data, fd);
-  if (made.how === "copied" && stageLink(staging, source, digest)) {
+  if (made.how === "copied" && stageLink(owner, files, source, digest)) {
     files.drop(made.file);
     return { digest, how: "hardlinked" };
   }
-  staging.stage(made.file, digest, size, made.how);
+  owner.stage(made.file, digest, size, made.how);
   return { digest, how: made.how };
 }
 
-function stageLink(staging: ObjectStaging, source: Source, digest: FsVerityDigest): boolean {
+function stageLink(
+  owner: ImportOwner,
+  files: ObjectFiles,
+  source: Source,
+  digest: FsVerityDigest,
+): boolean {
   if (source.mayHardlink !== true) return false;
-  const link = linkTemporaryFile(source.fd, staging.config.dirfd);
+  const link = files.link(source.fd);
   if (link === undefined) return false;
-  staging.stage(link, digest, source.size, "hardlinked");
+  owner.stage(link, digest, source.size, "hardlinked");
   return true;
 }
 

@@ -8,6 +8,7 @@ import {
   fchmod,
   fstat,
   ftruncate,
+  linkTemporaryFile,
   preadFully,
   pwriteFully,
 } from "../../floor/mod.ts";
@@ -75,6 +76,11 @@ export class ObjectFiles {
     const cloned = cloneFile(source, file.fd);
     this.#failedClones = cloned ? 0 : this.#failedClones + 1;
     return cloned;
+  }
+
+  /** The file itself under a temporary name; `undefined` if that is not possible. */
+  link(source: Fd): TemporaryFile | undefined {
+    return linkTemporaryFile(source, this.#dirfd);
   }
 
   /** Removes a file that is not wanted. */

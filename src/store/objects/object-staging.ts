@@ -13,7 +13,7 @@ import type { Fd, TemporaryFile } from "../../floor/mod.ts";
 import { glanceAtObject } from "./find-object.ts";
 import { HasherPool } from "./hasher-pool.ts";
 import { importObject } from "./import-object.ts";
-import type { ImportOptions, Imported } from "./import-object.ts";
+import type { ImportOptions, ImportOwner, Imported } from "./import-object.ts";
 import { asStoreError } from "./object-failure.ts";
 import { ObjectFiles } from "./object-files.ts";
 import { ObjectPublisher } from "./object-publisher.ts";
@@ -60,9 +60,11 @@ export class ObjectStaging {
   readonly #files: ObjectFiles;
   readonly #publisher: ObjectPublisher;
   readonly #hashers: HasherPool;
-  readonly #owner: OpenObjectOwner = {
+  readonly #owner: OpenObjectOwner & ImportOwner = {
     guard: (work) => this.#onStore(work),
     finish: (digest, size, makeFile) => this.#finish(digest, size, makeFile),
+    needs: (digest, size) => this.#needs(digest, size),
+    stage: (file, digest, size, how) => this.#stage(file, digest, size, how),
     release: (hasher) => {
       this.#begun--;
       this.#hashers.release(hasher);
@@ -73,6 +75,7 @@ export class ObjectStaging {
   #staged: StagedObject[] = [];
   /** Objects that are begun and neither finished nor aborted. */
   #begun = 0;
+  #unsyncedNames = 0;
   /** Digests that were staged here and have no name yet, wherever they are. */
   readonly #unnamed = new Set<FsVerityDigest>();
 
@@ -98,10 +101,10 @@ export class ObjectStaging {
   put(data: Uint8Array): { readonly digest: FsVerityDigest; readonly stored: boolean } {
     const digest = this.#digestOf(data);
     return this.#onStore(() => {
-      const stored = this.needs(digest, data.length);
+      const stored = this.#needs(digest, data.length);
       if (stored) {
         const { file } = this.#files.createFrom(data, undefined);
-        this.stage(file, digest, data.length, "copied");
+        this.#stage(file, digest, data.length, "copied");
       }
       return { digest, stored };
     });
@@ -122,7 +125,7 @@ export class ObjectStaging {
     return this.#onStore(() => {
       const hasher = this.#hashers.take();
       try {
-        return importObject(this, this.#files, hasher, { fd, size, ...options });
+        return importObject(this.#owner, this.#files, hasher, { fd, size, ...options });
       } finally {
         this.#hashers.release(hasher);
       }
@@ -134,26 +137,47 @@ export class ObjectStaging {
     return this.#staged.length;
   }
 
-  /** Objects that got their names here since the last sync, which `Transaction` makes and then resets this. */
-  unsyncedNames = 0;
+  /** Objects that got their names here since the last `sync`. */
+  get unsyncedNames(): number {
+    return this.#unsyncedNames;
+  }
 
   /** Makes what is staged durable, then names it. Blocks this thread. The names need one more sync. */
   publish(): void {
-    if (this.#staged.length === 0) return;
-    this.#onStore(() => this.#sync.sync());
-    this.#name();
-    this.#rest();
+    const objects = this.#staged.splice(0);
+    if (objects.length === 0) return;
+    try {
+      this.#onStore(() => this.#sync.sync());
+    } catch (error) {
+      this.#drop(objects);
+      throw error;
+    }
+    this.#name(objects);
   }
 
-  /** As {@link publish}, while this thread goes on. Nothing may be staged until it is done. */
+  /** As {@link publish}, while this thread goes on. What is staged meanwhile is for the next time. */
   async publishInBackground(): Promise<void> {
-    if (this.#staged.length === 0) return;
+    const objects = this.#staged.splice(0);
+    if (objects.length === 0) return;
+    try {
+      await this.#sync.syncInBackground();
+    } catch (error) {
+      // The kernel tells it once: another sync would seem to succeed.
+      this.#drop(objects);
+      throw asStoreError(this.config.path, error);
+    }
+    this.#name(objects);
+  }
+
+  /** Makes names durable, of objects and everything else, while this thread goes on. */
+  async sync(): Promise<void> {
+    const names = this.#unsyncedNames;
     try {
       await this.#sync.syncInBackground();
     } catch (error) {
       throw asStoreError(this.config.path, error);
     }
-    this.#name();
+    this.#unsyncedNames -= names;
     this.#rest();
   }
 
@@ -178,13 +202,12 @@ export class ObjectStaging {
 
   /** Removes what is staged. Objects that have their names stay. */
   discard(): void {
-    for (const object of this.#staged.splice(0)) this.#files.drop(object);
-    this.#unnamed.clear();
+    this.#drop(this.#staged.splice(0));
     this.#rest();
   }
 
-  /** Whether an object must be written; counts it as present if not. For this folder. */
-  needs(digest: FsVerityDigest, size: number): boolean {
+  /** Whether an object must be written; counts it as present if not. */
+  #needs(digest: FsVerityDigest, size: number): boolean {
     const { dirfd, verity } = this.config;
     const isThere =
       this.#unnamed.has(digest) ||
@@ -193,8 +216,8 @@ export class ObjectStaging {
     return !isThere;
   }
 
-  /** Takes over a complete object. For this folder. */
-  stage(
+  /** Takes over a complete object. */
+  #stage(
     file: TemporaryFile,
     digest: FsVerityDigest,
     size: number,
@@ -215,22 +238,29 @@ export class ObjectStaging {
   }
 
   #finish(digest: FsVerityDigest, size: number, makeFile: () => TemporaryFile): FinishedObject {
-    const stored = this.needs(digest, size);
-    if (stored) this.stage(makeFile(), digest, size, "copied");
+    const stored = this.#needs(digest, size);
+    if (stored) this.#stage(makeFile(), digest, size, "copied");
     return { digest, size, stored };
   }
 
-  #name(): void {
-    const objects = this.#staged.splice(0);
-    this.#unnamed.clear();
+  #name(objects: readonly StagedObject[]): void {
+    for (const { digest } of objects) this.#unnamed.delete(digest);
     const { done, failure } = this.#publisher.publish(objects);
-    this.unsyncedNames += done;
+    this.#unsyncedNames += done;
+    this.#rest();
     if (failure !== undefined) throw asStoreError(this.config.path, failure);
+  }
+
+  #drop(objects: readonly StagedObject[]): void {
+    for (const object of objects) {
+      this.#unnamed.delete(object.digest);
+      this.#files.drop(object);
+    }
   }
 
   /** Keeps nothing open while there is nothing to answer for. */
   #rest(): void {
-    if (this.#ownsSync && this.#begun === 0) this.#sync.close();
+    if (this.#ownsSync && this.#begun + this.#staged.length === 0) this.#sync.close();
   }
 
   #onStore<T>(work: () => T): T {

@@ -20,6 +20,8 @@ export interface ClaimedStore {
   /** The directory, open. */
   readonly dirfd: Fd;
   readonly verity: Verity;
+  /** What to do with what lies under an object's name and cannot be it. */
+  readonly damaged: "refuse" | "replace";
   /** See {@link DigestClaims}. */
   readonly claims: SharedArrayBuffer;
   /** The store was empty when the run began, so that most objects will be new. */
@@ -58,8 +60,8 @@ export class ObjectWriter {
     // An empty store has nothing to look for; what another process puts there meanwhile is found
     // when the object gets its name.
     if (this.#store.fresh) return true;
-    const { dirfd, verity } = this.#store;
-    if (verity === "missing-allowed") {
+    const { dirfd, verity, damaged } = this.#store;
+    if (damaged === "refuse") {
       return onStore(() => !hasObject(dirfd, digest, size, this.#stat));
     }
     return onStore(() => glanceAtObject(dirfd, digest, size, verity, this.#stat) !== "present");
