@@ -6,6 +6,7 @@ import { close, loadZstd } from "../../floor/mod.ts";
 import { ObjectStaging } from "../../store/mod.ts";
 import { RingAborted, RingReader } from "./byte-ring.ts";
 import { receiveLayer } from "./layer-frames.ts";
+import type { LayerFrame } from "./layer-frames.ts";
 import { LayerSplitter } from "./layer-splitter.ts";
 import type { LayerMessage, LayerTask, LayerWorkerConfig, WorkedLayer } from "./layer-task.ts";
 import { StagingSink } from "./staging-sink.ts";
@@ -29,23 +30,26 @@ port.on("message", (task: LayerTask) => {
   const sink = new StagingSink(staging);
   const { algorithm } = objects;
   const splitter = new LayerSplitter({ diffId: task.diffId, algorithm, compression, limits, sink });
+  const frames = receiveLayer(ring, buffer);
   try {
-    send({ kind: "done", layer: work(ring, splitter, sink, staging) });
+    send({ kind: "done", layer: work(frames, splitter, sink, staging) });
   } catch (error) {
     splitter.discard();
     staging.discard();
     send({ kind: "failed", failure: describeThreadFailure(error) });
-    drain(ring);
+    drain(frames);
   }
 });
 
 function work(
-  ring: RingReader,
+  frames: Iterator<LayerFrame>,
   splitter: LayerSplitter,
   { contents }: StagingSink,
   staging: ObjectStaging,
 ): WorkedLayer {
-  for (const piece of receiveLayer(ring, buffer)) {
+  // No `for` of the language: that would end the frames with an error, and they are to be drained.
+  for (let next = frames.next(); next.done !== true; next = frames.next()) {
+    const piece = next.value;
     switch (piece.kind) {
       case "tar":
         splitter.bytes(piece.bytes);
@@ -69,10 +73,12 @@ function work(
   return { ...layer, contents, objects: stats, staged: staging.take() };
 }
 
-/** Closes the files that are still in the ring. */
-function drain(ring: RingReader): void {
+/** Closes the files that are still in the ring, until the sender has heard that nobody wants them. */
+function drain(frames: Iterator<LayerFrame>): void {
   try {
-    for (const piece of receiveLayer(ring, buffer)) if (piece.kind === "file") close(piece.fd);
+    for (let next = frames.next(); next.done !== true; next = frames.next()) {
+      if (next.value.kind === "file") close(next.value.fd);
+    }
   } catch (error) {
     if (!(error instanceof RingAborted)) throw error;
   }
