@@ -23,7 +23,7 @@ const SHORT_DIGEST = 12;
 interface LayerState {
   readonly layer: PullLayer;
   fetched: number;
-  /** Bytes of the blob that were not needed. */
+  /** Bytes of the blob that are not needed. */
   saved: number;
   state: "waiting" | "fetching" | "done";
   readonly meter: RateMeter;
@@ -47,6 +47,12 @@ export class LayerTable {
           meter: new RateMeter(),
         }));
         this.#total.update(0, now);
+        return;
+      case "chunked":
+        if (event.decision.way === "partial") {
+          const state = this.#layers[event.index]!;
+          state.saved = Math.max(0, state.layer.size - event.decision.needed);
+        }
         return;
       case "progress": {
         const state = this.#layers[event.index]!;
@@ -106,11 +112,16 @@ export class LayerTable {
           event: "layers",
           layers: event.layers.map(({ digest, size, isPresent }) => ({ digest, size, isPresent })),
         });
+      case "chunked": {
+        const { layer } = this.#layers[event.index]!;
+        const about = { event: "chunked", layer: event.index, digest: layer.digest };
+        return JSON.stringify({ ...about, ...event.decision });
+      }
       case "progress":
       case "layer-done": {
         const { layer, fetched, saved, meter } = this.#layers[event.index]!;
         const rate = meter.rate(now);
-        const left = secondsLeft(fetched, layer.size, rate);
+        const left = secondsLeft(fetched, layer.size - saved, rate);
         return JSON.stringify({
           event: event.kind,
           layer: event.index,
@@ -127,8 +138,9 @@ export class LayerTable {
     }
   }
 
-  #layerLine({ layer, fetched, meter }: LayerState, now: number): string {
-    return [shortDigest(layer), ...amounts(fetched, layer.size, meter.rate(now))].join("  ");
+  #layerLine({ layer, fetched, saved, meter }: LayerState, now: number): string {
+    const size = layer.size - saved;
+    return [shortDigest(layer), ...amounts(fetched, size, meter.rate(now))].join("  ");
   }
 
   #fetched(): number {

@@ -138,7 +138,7 @@ function helpText(spec: CommandSpec | ProgramSpec, title: string, io: Io): strin
 function commanderOption(spec: OptionSpec): Option {
   const short = spec.short === undefined ? "" : `-${spec.short}, `;
   const value = spec.value === undefined ? "" : ` <${spec.value.label}>`;
-  const option = new Option(`${short}--${spec.name}${value}`, spec.brief);
+  const option = newOption(`${short}--${spec.name}${value}`, spec.brief);
   if (typeof spec.value?.kind === "object") option.choices(spec.value.kind.choices);
   if (spec.repeatable === true) {
     const check = option.parseArg; // of the choices
@@ -150,11 +150,18 @@ function commanderOption(spec: OptionSpec): Option {
   return option;
 }
 
+/** An option that is what it is called: commander takes `--no-x` for an `--x` that is on unless told. */
+function newOption(flags: string, brief?: string): Option {
+  const option = new Option(flags, brief);
+  option.negate = false;
+  return option;
+}
+
 function invocationOf(spec: CommandSpec, command: Command): Invocation {
   const given = new Map<string, ByteString[]>();
   for (const { name, short } of spec.options) {
     const key = name ?? short!;
-    const value: unknown = command.getOptionValue(new Option(`--${key}`).attributeName());
+    const value: unknown = command.getOptionValue(newOption(`--${key}`).attributeName());
     if (value === undefined) continue;
     const values = Array.isArray(value) ? value : [value === true ? "" : value];
     given.set(key, values as ByteString[]);

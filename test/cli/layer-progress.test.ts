@@ -55,6 +55,28 @@ describe("LayerTable", () => {
     expect(table.lines(2000, 80)).toEqual(["Writing to the disk"]);
   });
 
+  test("knows what of a layer is not needed as soon as that is decided", () => {
+    const table = new LayerTable();
+    table.update(START, 0);
+    const reused = { files: 7, bytes: 5 };
+    const decision = { way: "partial", needed: 20 * MIB, reused } as const;
+    const event: PullEvent = { kind: "chunked", index: 0, decision };
+    table.update(event, 0);
+    table.update({ kind: "chunked", index: 2, decision: { way: "whole", reason: "x" } }, 0);
+    table.update(progress(0, 0), 0);
+    table.update(progress(0, 10), 1000);
+    expect(table.lines(1000, 80)).toEqual([
+      "aaaaaaaaaaaa  10.0 MiB of 20.0 MiB  10.0 MiB/s  1 s left",
+      "Layers: 0 of 2, 10.0 MiB of 70.0 MiB, 10.0 MiB/s, 6 s left",
+    ]);
+    expect(JSON.parse(table.json(event, 0))).toEqual({
+      event: "chunked",
+      layer: 0,
+      digest: digest("a"),
+      ...decision,
+    });
+  });
+
   test("bounds the lines", () => {
     const table = new LayerTable();
     const layers = Array.from({ length: 40 }, (_, i) => ({

@@ -109,6 +109,9 @@ function sourceOptions(invocation: Invocation, { env }: Io): OpenImageOptions {
   };
 }
 
+/** "sha256:" and as many digits as tell layers apart. */
+const SHORT_DIGEST = 19;
+
 const LIMIT_NAMES: Readonly<Record<string, keyof LayerLimits>> = {
   entries: "entries",
   "path-length": "pathLength",
@@ -171,9 +174,21 @@ function tell(report: PullReport, seconds: number, io: Io): void {
     rows.push(["layers", `${formatCount(layers.length)}${where}`]);
     const savedText = saved === 0 ? "" : `; ${formatSize(saved)} were here already`;
     rows.push(["fetched", `${formatSize(fetched)} in ${seconds} s${savedText}`]);
+    for (const layer of missing) rows.push(...chunkedRows(layer));
     rows.push(["objects", describeObjects(objects)]);
   }
   for (const [name, value] of rows) io.out.text(`${name.padEnd(9)} ${value}\n`);
+}
+
+/** What became of a zstd:chunked layer. */
+function chunkedRows({ digest, chunked }: PullReport["layers"][number]): [string, string][] {
+  if (chunked === undefined) return [];
+  const layer = digest.slice(0, SHORT_DIGEST);
+  if (chunked.way === "whole") return [["whole", `${layer}: ${chunked.reason}`]];
+  const { files, bytes } = chunked.reused;
+  return [
+    ["partial", `${layer}: ${formatCount(files)} files, ${formatSize(bytes)}, were here already`],
+  ];
 }
 
 function describeObjects(objects: PullReport["objects"]): string {

@@ -137,7 +137,7 @@ const PULL: CommandSpec = {
         ["manifestStream", "fs-verity digest of the stream of the manifest"],
         [
           "layers",
-          "list of objects: digest, diffId, size of the blob, isPresent (before), fetched and unpacked bytes, entries",
+          "list of objects: digest, diffId, size of the blob, isPresent (before), fetched and unpacked bytes, entries; chunked for a zstd:chunked one: way (partial or whole), needed bytes and reused (files, bytes), or the reason",
         ],
         EROFS_TERM,
         [

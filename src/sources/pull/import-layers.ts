@@ -3,10 +3,12 @@
 import { availableParallelism } from "node:os";
 
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
+import type { Descriptor } from "../../core/oci/descriptor.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import { layerStreamName } from "../../store/mod.ts";
 import type { StagingStats, Transaction } from "../../store/mod.ts";
 import { chunkedImporter } from "../chunked/mod.ts";
+import type { ChunkedDecision } from "../chunked/mod.ts";
 import type { FetchContext } from "./context.ts";
 import { importLayer } from "./import-layer.ts";
 import type { WantedLayer } from "./import-layer.ts";
@@ -33,6 +35,7 @@ export interface ImportedLayer {
   /** Its splitstream, and the sparse files in it; see `SplitLayer`. */
   readonly stream: Uint8Array;
   readonly sparseFiles: readonly FsVerityDigest[];
+  readonly chunked: ChunkedDecision | undefined;
 }
 
 /** While one layer waits for its disk, the others go on. */
@@ -59,7 +62,14 @@ export async function importLayers(
       ? stop
       : { signal: AbortSignal.any([stop.signal, options.signal]) };
   const importers = [...(options.importers ?? [])];
-  if (options.partial !== false) importers.push(chunkedImporter({ contents }));
+  const decisions = new Map<OciDigest, ChunkedDecision>();
+  const onDecision = ({ digest }: Descriptor, decision: ChunkedDecision): void => {
+    decisions.set(digest, decision);
+    const layer = layers.find(({ descriptor }) => descriptor.digest === digest);
+    if (layer !== undefined)
+      options.onProgress?.({ kind: "chunked", index: layer.index, decision });
+  };
+  if (options.partial !== false) importers.push(chunkedImporter({ contents, onDecision }));
   const queue = [...layers].sort((a, b) => b.descriptor.size - a.descriptor.size);
 
   async function importNext(layer: MissingLayer): Promise<void> {
@@ -76,7 +86,8 @@ export async function importLayers(
       const worked = await importLayer(pool, layer, { limits, signal, onFetched }, importers);
       transaction.objects.adopt(worked.staged);
       const streamDigest = transaction.putStream(layerStreamName(layer.diffId), worked.stream);
-      imported.set(layer.diffId, { ...worked, streamDigest, fetched });
+      const chunked = decisions.get(layer.descriptor.digest);
+      imported.set(layer.diffId, { ...worked, streamDigest, fetched, chunked });
     }
     // What lies on this machine is not fetched at all.
     const saved = source.openLayer === undefined ? Math.max(0, layer.descriptor.size - fetched) : 0;
@@ -111,4 +122,5 @@ const NO_LAYER = {
   contents: [],
   stream: new Uint8Array(0),
   sparseFiles: [],
+  chunked: undefined,
 } as const;

@@ -6,6 +6,7 @@ import type { Manifest } from "../../core/oci/manifest.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import type { Platform } from "../../core/oci/platform.ts";
 import type { ErofsVariant, StagingStats } from "../../store/mod.ts";
+import type { ChunkedDecision } from "../chunked/mod.ts";
 import type { ImageSource } from "../image-source.ts";
 import type { LayerImporter } from "./import-layer.ts";
 import type { LayerLimits } from "./limits.ts";
@@ -59,6 +60,8 @@ export interface PulledErofs {
 export type PullEvent =
   /** All layers of the image, before the first is fetched. */
   | { readonly kind: "layers"; readonly layers: readonly PullLayer[] }
+  /** How a zstd:chunked layer is going to be fetched. */
+  | { readonly kind: "chunked"; readonly index: number; readonly decision: ChunkedDecision }
   /** `fetched` bytes of the blob of a layer have come. */
   | { readonly kind: "progress"; readonly index: number; readonly fetched: number }
   /** A layer has been verified and stored; `saved` bytes of its blob were not needed. */
@@ -83,6 +86,8 @@ export interface PullLayerReport extends PullLayer {
   /** Bytes of the archive, uncompressed; 0 for one that was there. */
   readonly unpacked: number;
   readonly entries: number;
+  /** How it was fetched, if it is zstd:chunked and had to be, and partial pulls were not turned off. */
+  readonly chunked: ChunkedDecision | undefined;
 }
 
 /** What a pull did. */

@@ -118,7 +118,7 @@ async function reportKnown(
     configDigest: image.configDigest,
     layers: image.layers.map(({ descriptor: { digest, size }, diffId }) => ({
       ...{ digest, size, diffId, isPresent: true },
-      ...{ fetched: 0, unpacked: 0, entries: 0 },
+      ...{ fetched: 0, unpacked: 0, entries: 0, chunked: undefined },
     })),
     erofs,
     objects: emptyStats(),
@@ -202,8 +202,9 @@ async function pullManifest(
     configDigest: config.digest,
     layers: layers.map((layer, index) => {
       const diffId = diffIds[index]!;
-      const { fetched = 0, size: unpacked = 0, entries = 0 } = imported.get(diffId) ?? {};
-      return { ...layer, diffId, fetched, unpacked, entries };
+      const got = imported.get(diffId);
+      const { fetched = 0, size: unpacked = 0, entries = 0, chunked } = got ?? {};
+      return { ...layer, diffId, fetched, unpacked, entries, chunked };
     }),
     erofs: made,
     objects: sumStats([...counts, transaction.objects.stats]),
