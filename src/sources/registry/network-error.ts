@@ -79,7 +79,10 @@ export function networkError(error: unknown, url: URL, isConnected: boolean): un
     return new NetworkError(url, reason, "untrusted", { cause: error, hint: TLS_HINT });
   }
   if (code === "EPROTO" || code.startsWith("ERR_SSL_")) {
-    return new NetworkError(url, REASONS["EPROTO"]!, "untrusted", { cause: error });
+    return new NetworkError(url, REASONS["EPROTO"]!, "untrusted", {
+      cause: error,
+      hint: "if that is as it should be, say `insecure = true` of it in registries.conf",
+    });
   }
   const isNetwork =
     code in REASONS || code.startsWith("E") || code.startsWith("HPE_") || code === "";
