@@ -208,6 +208,32 @@ export const GC: ClapCommand = {
   examples: [{ command: "cfsctl --repo repository gc --dry-run", brief: "Look first" }],
 };
 
+const FSCK_OPTIONS: ClapCommand["options"] = [
+  { name: "json", brief: "Print JSON; what is found is no failure then" },
+];
+
+export const FSCK: ClapCommand = {
+  name: "fsck",
+  brief: "Check the repository",
+  description: [
+    "Compares every object with its digest, and looks for what streams, images and names refer to. `composefs repo fsck` says more, and can repair.",
+  ],
+  operands: [],
+  options: [...FSCK_OPTIONS, { name: "metadata-only", brief: "Do not read the objects" }],
+  examples: [{ command: "cfsctl --repo repository fsck --json", brief: "For a script" }],
+};
+
+export const OCI_FSCK: ClapCommand = {
+  name: "oci fsck",
+  brief: "Check the repository and its images",
+  description: [
+    "As fsck, and looks whether the images behind the tags, or the one behind TAG, have what they need.",
+  ],
+  operands: [{ name: "TAG", kind: "text", optional: true }],
+  options: FSCK_OPTIONS,
+  examples: [{ command: "cfsctl --repo repository oci fsck web", brief: "One image" }],
+};
+
 function algorithmProblem(text: ByteString): string | undefined {
   return /^fsverity-(?:sha256|sha512)-\+?0*12$/.test(text)
     ? undefined

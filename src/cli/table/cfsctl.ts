@@ -6,12 +6,14 @@ import {
   CAT,
   CREATE_IMAGE,
   DUMP_FILES,
+  FSCK,
   GC,
   IMAGES,
   IMAGE_OBJECTS,
   IMPORT_IMAGE,
   INIT,
   MOUNT,
+  OCI_FSCK,
   TRANSACTION,
 } from "./cfsctl-repository.ts";
 import { OCI_COMMANDS } from "./cfsctl-oci.ts";
@@ -72,8 +74,10 @@ export const CFSCTL = {
     CREATE_DUMPFILE,
     CAT,
     GC,
+    FSCK,
     TRANSACTION,
     ...OCI_COMMANDS,
+    OCI_FSCK,
   ],
   exitStatus: [
     [0, "Done."],

@@ -1,0 +1,130 @@
+/** `cfsctl fsck` and `oci fsck`: what they say about damage, and that composefs-rs's say the same. */
+
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { cfsctlMissing, runPeer } from "../support/cfsctl.ts";
+import { writeOciLayout } from "../support/layers.ts";
+import { needsThat } from "../support/needs.ts";
+import type { RunOptions } from "../support/run.ts";
+import { archive, member } from "../support/tar-bytes.ts";
+import { tempDir } from "../support/temp.ts";
+import { runProgram } from "./programs.ts";
+
+const LAYER = archive(
+  member({ name: "usr", typeflag: "5", mode: 0o755 }),
+  member({ name: "usr/large" }, Buffer.alloc(5000, "large")),
+);
+/** The object of the large file. */
+const LARGE = "objects/51/2875e4f5e83c0220691430d2d11ab64d0c59734daaa630683c16eea1610a0e";
+
+const ours = (args: readonly string[], options: RunOptions = {}) =>
+  runProgram("cfsctl", args, options);
+
+let healthy = "";
+
+beforeAll(() => {
+  const cwd = tempDir();
+  for (const name of ["layout", "root", "root/usr"]) mkdirSync(join(cwd, name));
+  writeFileSync(join(cwd, "root/usr/large"), Buffer.alloc(5000, "large"));
+  writeOciLayout(join(cwd, "layout"), [LAYER]);
+  const repo = (...args: string[]) => ours(["--repo", "repo", ...args], { cwd }).status;
+  expect(repo("init", "--insecure", "--algorithm", "fsverity-sha256-12")).toBe(0);
+  expect(repo("create-image", "root", "base")).toBe(0);
+  expect(repo("oci", "pull", "oci:layout", "web")).toBe(0);
+  healthy = join(cwd, "repo");
+});
+
+const stream = (repo: string, prefix: string) => {
+  const name = readdirSync(join(repo, "streams")).find((each) => each.startsWith(prefix))!;
+  return join(repo, "streams", name);
+};
+
+const objectOf = (link: string) => realpathSync(link);
+
+/** Damage by name; each gets a copy of a healthy repository. */
+const DAMAGE: Readonly<Record<string, (repo: string) => void>> = {
+  none: () => {},
+  "an object has other content": (repo) => writeFileSync(largeObject(repo), "bad"),
+  "an object is missing": (repo) => rmSync(largeObject(repo)),
+  "a name leads to nothing": (repo) => {
+    rmSync(join(repo, "images/refs/base"));
+    symlinkSync("../nothing", join(repo, "images/refs/base"));
+  },
+  "a manifest is garbage": (repo) =>
+    writeFileSync(objectOf(stream(repo, "oci-manifest")), "garbage"),
+  "a config is missing": (repo) => rmSync(objectOf(stream(repo, "oci-config"))),
+  "a layer is missing": (repo) => rmSync(objectOf(stream(repo, "oci-layer"))),
+  "a layer is cut": (repo) => writeFileSync(objectOf(stream(repo, "oci-layer")), "SplitStream"),
+  "a layer has no name": (repo) => rmSync(stream(repo, "oci-layer")),
+  "files that do not belong": (repo) => {
+    mkdirSync(join(repo, "images/directory"));
+    for (const path of ["streams/file", "images/file", "streams/refs/file"]) {
+      writeFileSync(join(repo, path), "");
+    }
+  },
+  "a file in the place of a directory": (repo) => {
+    const [prefix] = readdirSync(join(repo, "objects"));
+    rmSync(join(repo, "objects", prefix!), { recursive: true });
+    writeFileSync(join(repo, "objects", prefix!), "");
+  },
+  "a tag that begins with @": (repo) => {
+    const target = readlinkSync(join(repo, "streams/refs/oci/web"));
+    symlinkSync(target, join(repo, "streams/refs/oci/@web"));
+  },
+  "no settings": (repo) => writeFileSync(join(repo, "meta.json"), "no JSON"),
+};
+
+function largeObject(repo: string): string {
+  return join(repo, LARGE);
+}
+
+const COMMANDS = [
+  "fsck",
+  "fsck --metadata-only",
+  "fsck --json",
+  "oci fsck",
+  "oci fsck --json web",
+  "oci fsck nothing",
+];
+
+/** What the commands print; errors are in the order of the directories, and sorted here. */
+function report(runLine: typeof runPeer, damage: (repo: string) => void): string {
+  const cwd = tempDir();
+  cpSync(healthy, join(cwd, "repo"), { recursive: true, verbatimSymlinks: true });
+  damage(join(cwd, "repo"));
+  const parts = COMMANDS.map((line) => {
+    const { stdout, status } = runLine(["--repo", "repo", ...line.split(" ")], { cwd });
+    const lines = stdout.toString().replaceAll(/,$/gm, "").split("\n");
+    const isError = (text: string) => /^ *(?:- |")fsck: /.test(text);
+    const errors = lines.filter(isError).sort();
+    const rest = lines.map((text) => (isError(text) ? errors.shift()! : text));
+    return `$ cfsctl ${line}\n${rest.join("\n")}[${status}]\n`;
+  });
+  return parts.join("");
+}
+
+describe("cfsctl fsck", () => {
+  test("finds what is wrong, and says it in the same words each time", async () => {
+    const reports = Object.entries(DAMAGE).map(
+      ([name, damage]) => `==== ${name}\n${report(ours, damage)}`,
+    );
+    await expect(reports.join("\n")).toMatchFileSnapshot("cfsctl-fsck.txt");
+  }, 240_000);
+});
+
+needsThat(cfsctlMissing).describe("cfsctl fsck says what composefs-rs's says", () => {
+  test.each(Object.keys(DAMAGE))("%s", (name) => {
+    const damage = DAMAGE[name]!;
+    expect(report(ours, damage)).toBe(report(runPeer, damage));
+  });
+});
