@@ -39,6 +39,7 @@ export const COMMAND_MODULES: Readonly<Record<string, () => Promise<CommandModul
   mount: () => import("./commands/mount.ts"),
   objects: () => import("./commands/objects.ts"),
   pull: () => import("./commands/pull.ts"),
+  push: () => import("./commands/push.ts"),
   "repo fsck": () => import("./commands/repo-fsck.ts"),
   "repo gc": () => import("./commands/repo-gc.ts"),
   "repo init": () => import("./commands/repo-init.ts"),

@@ -4,6 +4,10 @@ import { mkdirSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { writeOciLayout } from "../support/layers.ts";
+import { startRegistry } from "../support/docker-registry.ts";
+import { needs } from "../support/needs.ts";
+import { ociDigestOf } from "../support/oci-documents.ts";
+import { skopeoRaw } from "../support/skopeo.ts";
 import type { Finished } from "../support/run.ts";
 import { archive, header, member } from "../support/tar-bytes.ts";
 import { tempDir } from "../support/temp.ts";
@@ -11,6 +15,8 @@ import { runProgram } from "./programs.ts";
 
 const root = tempDir();
 const repository = join(root, "repository");
+
+const registry = needs("docker-registry", "skopeo");
 
 function composefs(...args: string[]): Finished {
   return runProgram("composefs", args, { env: { COMPOSEFS_REPO: repository }, cwd: root });
@@ -66,9 +72,44 @@ describe("composefs export", () => {
       [["--compression=gzip", "--level=10", "image", "oci:nowhere"], 2],
       [["--compression=xz", "image", "oci:nowhere"], 2],
       [["image"], 2],
+      [["--compression=zstd:chunked", "--level=3", "image", "oci:nowhere"], 2],
     ] as const) {
       expect(composefs("export", ...args).status, args.join(" ")).toBe(status);
     }
     expect(readdirSync(root)).not.toContain("nowhere");
+  });
+
+  registry.test("push: sends to a registry what it lacks, the tag last", async () => {
+    const { host } = await startRegistry();
+    const name = `${host}/some/image:v1`;
+    const pushed = composefs("push", "--json", "--tls-verify=false", "--chunked", "image", name);
+    expect(pushed.stderr).toBe("");
+    const report = JSON.parse(pushed.stdout.toString());
+    expect(report).toMatchObject({ target: `docker://${name}`, layers: [{ wasThere: false }] });
+    expect(report.manifestDigest).toBe(
+      ociDigestOf(skopeoRaw(`docker://${name}`, "--tls-verify=false")),
+    );
+    const again = composefs(
+      "push",
+      "--tls-verify=false",
+      "--compression=zstd:chunked",
+      "image",
+      name,
+    );
+    expect(again.stdout.toString()).toContain("1 with another digest, 1 were there");
+    const pulled = composefs("pull", "-q", "--tls-verify=false", name);
+    expect(pulled).toMatchObject({ status: 0, stderr: "" });
+    // Under the tag that it has now.
+    const back = composefs("push", "-q", "--tls-verify=false", name);
+    expect(back).toMatchObject({ status: 0, stderr: "" });
+  });
+
+  test("push: refuses what is no registry", () => {
+    for (const args of [
+      ["image", "oci:nowhere"],
+      ["--chunked", "--compression=gzip", "image", "x"],
+    ]) {
+      expect(composefs("push", ...args).status, args.join(" ")).toBe(2);
+    }
   });
 });

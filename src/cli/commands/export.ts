@@ -1,112 +1,15 @@
 /** `composefs export`. */
 
-import { displayText } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
-import { ComposefsError } from "../../core/errors.ts";
-import type { LayerCompression } from "../../core/oci/media-type.ts";
-import { exportImage, openImageTarget } from "../../sources/mod.ts";
-import type { ExportReport, ImageTarget } from "../../sources/mod.ts";
-import { interruptible } from "../interrupt.ts";
+import type { ExportCompression } from "../../sources/mod.ts";
+import { writeImageTo } from "../export-image.ts";
 import type { Invocation } from "../invocation.ts";
 import type { Io } from "../io.ts";
-import { formatCount, formatSize, openProgress } from "../progress.ts";
-import type { ProgressMode } from "../progress.ts";
-import { withRepository } from "../repository-image.ts";
-
-const LEVEL_MAX: Readonly<Record<LayerCompression, number>> = { gzip: 9, zstd: 19, none: 0 };
 
 /** Writes an image of a repository to a target. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {
   const [reference, place] = invocation.operands as readonly [ByteString, ByteString];
-  const compression = invocation.value("compression") as LayerCompression | undefined;
-  const level = levelOf(invocation, compression);
-  const quiet = invocation.has("quiet");
-  const mode = quiet ? "none" : ((invocation.value("progress") ?? "auto") as ProgressMode);
-  const start = performance.now();
-  const progress = openProgress(io.err, mode);
-  try {
-    const { target, report } = await withRepository(invocation, io, async (repo, open) => {
-      const image = open(reference);
-      const opened = await openImageTarget(place, { registry: registryOptions(invocation, io) });
-      return interruptible(async (signal) => {
-        const done = await commit(opened, () =>
-          exportImage(repo, image, opened, {
-            compression,
-            level,
-            signal,
-            onProgress: ({ layers, totalLayers, bytes, totalBytes }) => {
-              const event = { files: layers, totalFiles: totalLayers, bytes, totalBytes };
-              progress.update({ phase: "write", ...event });
-            },
-          }),
-        );
-        return { target: opened, report: done };
-      });
-    });
-    progress.close();
-    const seconds = Math.round(performance.now() - start) / 1000;
-    if (invocation.has("json")) {
-      io.out.text(`${JSON.stringify({ target: target.name, ...report, seconds })}\n`);
-    } else if (!quiet) tell(target, report, seconds, io);
-    return 0;
-  } finally {
-    progress.close();
-  }
-}
-
-/** Makes visible what was written, or nothing of it. */
-async function commit<T>(target: ImageTarget, write: () => Promise<T>): Promise<T> {
-  let written: T;
-  try {
-    written = await write();
-  } catch (error) {
-    await (target.discard ?? target.close).call(target);
-    throw error;
-  }
-  await target.close();
-  return written;
-}
-
-function levelOf(
-  invocation: Invocation,
-  compression: LayerCompression | undefined,
-): number | undefined {
-  if (!invocation.has("level")) return undefined;
-  if (compression === undefined || compression === "none") {
-    throw new ComposefsError("usage", "Cannot use --level without --compression=gzip or zstd");
-  }
-  return invocation.integer("level", 1, LEVEL_MAX[compression]);
-}
-
-function registryOptions(
-  invocation: Invocation,
-  { env }: Io,
-): { environment: Io["env"]; authFile: string | undefined; insecure: boolean | undefined } {
-  const verify = invocation.value("tls-verify");
-  return {
-    environment: env,
-    authFile: invocation.value("authfile"),
-    insecure: verify === undefined ? undefined : verify === "false",
-  };
-}
-
-function tell(target: ImageTarget, report: ExportReport, seconds: number, io: Io): void {
-  const { layers, manifestDigest, originalManifestDigest } = report;
-  const isNew = manifestDigest !== originalManifestDigest;
-  const changed = layers.filter(({ digest, originalDigest }) => digest !== originalDigest).length;
-  const there = layers.filter(({ wasThere }) => wasThere).length;
-  const size = layers.reduce((sum, layer) => sum + layer.size, 0);
-  const rows: [string, string][] = [
-    ["target", displayText(target.name as ByteString)],
-    ["manifest", isNew ? `${manifestDigest}, new: it was` : `${manifestDigest}, as it was`],
-    ...(isNew ? [["", originalManifestDigest] as [string, string]] : []),
-    [
-      "layers",
-      `${formatCount(layers.length)} of ${formatSize(size)}, ${formatCount(changed)} with another digest, ${formatCount(there)} were there`,
-    ],
-    ["time", `${seconds.toFixed(2)} s`],
-  ];
-  for (const [name, value] of rows) {
-    io.out.text(`${io.out.style("dim", name.padEnd(8))} ${value}\n`);
-  }
+  const compression = invocation.value("compression") as ExportCompression | undefined;
+  await writeImageTo({ reference, place, compression }, invocation, io);
+  return 0;
 }

@@ -2,7 +2,56 @@
 
 import { PROGRESS_MODES } from "../progress.ts";
 import { REPOSITORY_OPTIONS } from "../repository-options.ts";
-import type { CommandSpec } from "../spec.ts";
+import type { CommandSpec, OptionSpec, Section } from "../spec.ts";
+
+/** Of everything that writes images. */
+const WRITE_OPTIONS: readonly OptionSpec[] = [
+  {
+    name: "compression",
+    value: { label: "HOW", kind: { choices: ["gzip", "zstd", "zstd:chunked", "none"] } },
+    brief: "Compress all layers so; unless told each as it was pulled",
+    details: "From zstd:chunked those who have similar files pull only what they lack.",
+  },
+  {
+    name: "level",
+    value: { label: "N", kind: "number" },
+    brief: "Compress with this level: 1 to 9 for gzip, 1 to 19 for zstd",
+  },
+  {
+    name: "authfile",
+    value: { label: "FILE", kind: "file" },
+    brief: "Take the registry's credentials from this file",
+  },
+  {
+    name: "tls-verify",
+    value: { label: "BOOL", kind: { choices: ["true", "false"] } },
+    brief:
+      "Whether a registry needs a certificate that is right (what registries.conf says unless told)",
+  },
+  {
+    name: "progress",
+    value: { label: "HOW", kind: { choices: PROGRESS_MODES } },
+    brief: "Show progress: auto, plain, none or json (auto unless told)",
+  },
+  { name: "quiet", short: "q", brief: "Print nothing but errors" },
+  { name: "json", brief: "Print JSON, in the shape described below" },
+];
+
+/** What both print with --json. */
+const JSON_SECTION: Section = {
+  title: "JSON",
+  paragraphs: ["One object:"],
+  terms: [
+    ["target", "where the image went"],
+    ["manifestDigest", "digest of the manifest that was written"],
+    ["originalManifestDigest", "digest of the manifest in the repository"],
+    [
+      "layers",
+      "list of objects: diffId, digest and size as written, originalDigest, wasThere (in the target, before), and notChunked (why not)",
+    ],
+    ["seconds", "time it took"],
+  ],
+};
 
 const EXPORT: CommandSpec = {
   name: "export",
@@ -16,37 +65,7 @@ const EXPORT: CommandSpec = {
     { name: "IMAGE", kind: "text" },
     { name: "TARGET", kind: "text" },
   ],
-  options: [
-    ...REPOSITORY_OPTIONS,
-    {
-      name: "compression",
-      value: { label: "HOW", kind: { choices: ["gzip", "zstd", "none"] } },
-      brief: "Compress all layers so; unless told each as it was pulled",
-    },
-    {
-      name: "level",
-      value: { label: "N", kind: "number" },
-      brief: "Compress with this level: 1 to 9 for gzip, 1 to 19 for zstd",
-    },
-    {
-      name: "authfile",
-      value: { label: "FILE", kind: "file" },
-      brief: "Take the registry's credentials from this file",
-    },
-    {
-      name: "tls-verify",
-      value: { label: "BOOL", kind: { choices: ["true", "false"] } },
-      brief:
-        "Whether a registry needs a certificate that is right (what registries.conf says unless told)",
-    },
-    {
-      name: "progress",
-      value: { label: "HOW", kind: { choices: PROGRESS_MODES } },
-      brief: "Show progress: auto, plain, none or json (auto unless told)",
-    },
-    { name: "quiet", short: "q", brief: "Print nothing but errors" },
-    { name: "json", brief: "Print JSON, in the shape described below" },
-  ],
+  options: [...REPOSITORY_OPTIONS, ...WRITE_OPTIONS],
   examples: [
     {
       command: "composefs export debian oci-archive:debian.tar:debian",
@@ -57,23 +76,37 @@ const EXPORT: CommandSpec = {
       brief: "Add an image with layers of zstd to a layout directory",
     },
   ],
-  sections: [
+  sections: [JSON_SECTION],
+};
+
+const PUSH: CommandSpec = {
+  name: "push",
+  brief: "Push an OCI image of a repository to a registry",
+  description: [
+    "Writes IMAGE to the registry as NAME[:TAG]; unless told under the tag that it has in the repository. What the registry has is not sent. It is `composefs export` to docker://NAME, and what is said there of digests holds.",
+    "The tag appears when everything else is there.",
+  ],
+  operands: [
+    { name: "IMAGE", kind: "text" },
+    { name: "NAME", kind: "text", optional: true },
+  ],
+  options: [
+    ...REPOSITORY_OPTIONS,
+    { name: "chunked", brief: "Compress the layers as zstd:chunked, for partial pulls" },
+    ...WRITE_OPTIONS,
+  ],
+  examples: [
     {
-      title: "JSON",
-      paragraphs: ["One object:"],
-      terms: [
-        ["target", "where the image went"],
-        ["manifestDigest", "digest of the manifest that was written"],
-        ["originalManifestDigest", "digest of the manifest in the repository"],
-        [
-          "layers",
-          "list of objects: diffId, digest and size as written, originalDigest, wasThere (in the target, before)",
-        ],
-        ["seconds", "time it took"],
-      ],
+      command: "composefs push debian registry.example/debian:trixie",
+      brief: "Push an image under another name",
+    },
+    {
+      command: "composefs push --chunked registry.example/debian:trixie",
+      brief: "Push it so that updates of it are small",
     },
   ],
+  sections: [JSON_SECTION],
 };
 
 /** In the order of the help. */
-export const EXPORT_COMMANDS: readonly CommandSpec[] = [EXPORT];
+export const EXPORT_COMMANDS: readonly CommandSpec[] = [EXPORT, PUSH];

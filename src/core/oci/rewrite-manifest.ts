@@ -16,12 +16,10 @@ const OF_THE_BLOB = ["data", "urls"];
 
 /**
  * Returns the bytes of an OCI manifest with these layers, one for each that the manifest has; those that
- * are as they were keep their descriptors. Throws `invalid-manifest`.
+ * are as they were keep their descriptors, others get the annotations of theirs besides the old ones.
+ * Throws `invalid-manifest`.
  */
-export function rewriteManifest(
-  bytes: Uint8Array,
-  layers: readonly Pick<Descriptor, "mediaType" | "digest" | "size">[],
-): Uint8Array {
+export function rewriteManifest(bytes: Uint8Array, layers: readonly Descriptor[]): Uint8Array {
   const known = parseManifest(bytes);
   const root = JSON.parse(decodeUtf8(bytes)!) as {
     readonly layers: readonly Readonly<Record<string, unknown>>[];
@@ -34,13 +32,14 @@ export function rewriteManifest(
       ? { ...root.config, mediaType: MEDIA_TYPE.ociConfig }
       : root.config,
     layers: known.layers.map((old, i) => {
-      const { mediaType, digest, size } = layers[i]!;
+      const { mediaType, digest, size, annotations: added } = layers[i]!;
       const stored = root.layers[i]!;
       if (digest === old.digest) return { ...stored, mediaType };
       const kept = Object.entries(stored).filter(([name]) => !OF_THE_BLOB.includes(name));
-      const annotations = Object.entries(old.annotations).filter(
+      const stays = Object.entries(old.annotations).filter(
         ([name]) => !name.startsWith(CHUNKED_PREFIX),
       );
+      const annotations = [...stays, ...Object.entries(added)];
       const { annotations: _, ...rest } = Object.fromEntries(kept);
       return {
         ...rest,

@@ -5,6 +5,7 @@
  */
 
 import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { CHUNKED_ANNOTATION } from "../../core/chunked/format.ts";
 import type { Descriptor } from "../../core/oci/descriptor.ts";
 import { MEDIA_TYPE, layerCompression, layerMediaType } from "../../core/oci/media-type.ts";
 import type { LayerCompression } from "../../core/oci/media-type.ts";
@@ -12,17 +13,21 @@ import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import { rewriteManifest } from "../../core/oci/rewrite-manifest.ts";
 import { loadZstd } from "../../floor/mod.ts";
 import type { OciImage, OciLayer, Repository } from "../../store/mod.ts";
+import { writeChunkedLayer } from "../chunked/write-layer.ts";
 import { compressLayer } from "../compress.ts";
 import type { ImageTarget } from "../image-source.ts";
 import { layerArchiveSize, readLayerArchive } from "./layer-archive.ts";
 import type { LayerReading } from "./layer-archive.ts";
 import { spoolContent } from "./spool.ts";
 
+/** How layers are compressed on their way out; zstd:chunked is zstd from which parts can be pulled. */
+export type ExportCompression = LayerCompression | "zstd:chunked";
+
 /** Options of {@link exportImage}. */
 export interface ExportOptions {
   /** How layers are compressed; each as it came unless told. */
-  readonly compression?: LayerCompression | undefined;
-  /** For gzip 1 to 9, for zstd 1 to 19. */
+  readonly compression?: ExportCompression | undefined;
+  /** For gzip 1 to 9, for zstd 1 to 19; zstd:chunked has its own. */
   readonly level?: number | undefined;
   /** The name of the image in the target; that of the target unless told. */
   readonly tag?: string | undefined;
@@ -49,6 +54,8 @@ export interface ExportedLayer {
   readonly originalDigest: OciDigest;
   /** Whether the target had it. */
   readonly wasThere: boolean;
+  /** Why it is plain zstd though zstd:chunked was wanted. */
+  readonly notChunked?: string;
 }
 
 /** What was written. */
@@ -71,7 +78,7 @@ export async function exportImage(
   target: ImageTarget,
   options: ExportOptions = {},
 ): Promise<ExportReport> {
-  const reading = { repo, decompression: await loadZstd(), signal: options.signal };
+  const reading = { repo, zstd: await loadZstd(), signal: options.signal };
   const sizes = image.layers.map(({ diffId }) => layerArchiveSize(reading, diffId));
   const totalBytes = sizes.reduce((sum, size) => sum + size, 0);
   const writer = new LayerWriter(reading, target, options, (bytes, layers) =>
@@ -81,10 +88,10 @@ export async function exportImage(
   const descriptors: Descriptor[] = [];
   for (const [i, layer] of image.layers.entries()) {
     const isBlob = image.config === undefined;
-    const { descriptor, wasThere } = await writer.write(layer, sizes[i]!, isBlob);
+    const { descriptor, ...how } = await writer.write(layer, sizes[i]!, isBlob);
     const { digest, size } = descriptor;
     const originalDigest = layer.descriptor.digest;
-    layers.push({ diffId: layer.diffId, digest, size, originalDigest, wasThere });
+    layers.push({ diffId: layer.diffId, digest, size, originalDigest, ...how });
     descriptors.push(descriptor);
   }
   const { config } = image.manifest;
@@ -102,6 +109,7 @@ export async function exportImage(
 interface WrittenLayer {
   readonly descriptor: Descriptor;
   readonly wasThere: boolean;
+  readonly notChunked?: string;
 }
 
 class LayerWriter {
@@ -131,14 +139,14 @@ class LayerWriter {
     size: number,
     isBlob: boolean,
   ): Promise<WrittenLayer> {
-    const compression = isBlob
-      ? "none"
-      : (this.#options.compression ?? layerCompression(descriptor.mediaType) ?? "none");
+    const compression = isBlob ? "none" : (this.#options.compression ?? compressionOf(descriptor));
     const before = this.#bytes;
     const key = `${compression} ${diffId}`;
     let written = this.#written.get(key);
     if (written === undefined) {
-      const mediaType = isBlob ? descriptor.mediaType : layerMediaType(compression);
+      const mediaType = isBlob
+        ? descriptor.mediaType
+        : layerMediaType(compression === "zstd:chunked" ? "zstd" : compression);
       written =
         compression === "none"
           ? await this.#writePlain({ mediaType, digest: diffId, size, annotations: {} })
@@ -160,17 +168,21 @@ class LayerWriter {
   async #writeCompressed(
     diffId: OciDigest,
     mediaType: string,
-    compression: LayerCompression,
+    compression: ExportCompression,
   ): Promise<WrittenLayer> {
     const { level, signal, temporaryDirectory = TEMPORARY_DIRECTORY } = this.#options;
-    const content = compressLayer(this.#read(diffId), compression, level);
+    const archive = this.#read(diffId);
+    const chunked =
+      compression === "zstd:chunked" ? writeChunkedLayer(archive, this.#reading.zstd) : undefined;
+    const content = chunked?.blob ?? compressLayer(archive, compression as LayerCompression, level);
     const spool = await spoolContent(content, temporaryDirectory);
     try {
       const { digest, size } = spool;
-      const descriptor = { mediaType, digest, size, annotations: {} };
+      const { annotations = {}, refusal } = chunked?.result() ?? {};
+      const descriptor = { mediaType, digest, size, annotations };
       const wasThere = await this.#target.hasBlob(descriptor);
       if (!wasThere) await this.#target.putBlob(descriptor, spool.read(signal));
-      return { descriptor, wasThere };
+      return { descriptor, wasThere, ...(refusal === undefined ? {} : { notChunked: refusal }) };
     } finally {
       spool.close();
     }
@@ -183,6 +195,13 @@ class LayerWriter {
       yield bytes;
     }
   }
+}
+
+/** How a layer came. */
+function compressionOf({ mediaType, annotations }: Descriptor): ExportCompression {
+  const compression = layerCompression(mediaType) ?? "none";
+  const isChunked = Object.hasOwn(annotations, CHUNKED_ANNOTATION.tocPosition);
+  return compression === "zstd" && isChunked ? "zstd:chunked" : compression;
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {

@@ -5,9 +5,9 @@ import { ComposefsError } from "../../core/errors.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import { formatOciDigest, ociDigestAlgorithm } from "../../core/oci/oci-digest.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
-import type { Decompression } from "../../core/splitstream/compression.ts";
 import type { SplitStream } from "../../core/splitstream/reader.ts";
 import { close, fstat, preadFully } from "../../floor/mod.ts";
+import type { Zstd } from "../../floor/mod.ts";
 import { layerStreamName } from "../../store/mod.ts";
 import type { Repository } from "../../store/mod.ts";
 
@@ -17,7 +17,7 @@ const PIECE = 1 << 20;
 /** What is needed to read layers. */
 export interface LayerReading {
   readonly repo: Repository;
-  readonly decompression: Decompression;
+  readonly zstd: Zstd;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -58,13 +58,10 @@ export async function* readLayerArchive(
   );
 }
 
-function* pieces(
-  stream: SplitStream,
-  { repo, decompression }: LayerReading,
-): Generator<Uint8Array, void> {
+function* pieces(stream: SplitStream, { repo, zstd }: LayerReading): Generator<Uint8Array, void> {
   let piece = new Uint8Array(PIECE);
   let filled = 0;
-  for (const chunk of stream.chunks(decompression)) {
+  for (const chunk of stream.chunks(zstd)) {
     const content = chunk.kind === "inline" ? viewed(chunk.bytes) : opened(repo, chunk.digest);
     try {
       for (let at = 0; at < content.size;) {

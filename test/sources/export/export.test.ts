@@ -30,7 +30,7 @@ import { SAMPLE_LAYERS, makeImage, writeLayout } from "../../support/oci-image.t
 import type { TestImage } from "../../support/oci-image.ts";
 import { makePodmanStorage } from "../../support/podman-storage.ts";
 import { run } from "../../support/run.ts";
-import { archive, header } from "../../support/tar-bytes.ts";
+import { archive, header, member } from "../../support/tar-bytes.ts";
 import { tempDir } from "../../support/temp.ts";
 import { findLibzstd } from "../../support/zstd.ts";
 
@@ -180,6 +180,41 @@ describe("exportImage", () => {
     repo.close();
   });
 
+  libzstd.test("writes zstd:chunked, and keeps it so", async () => {
+    const image = await makeImage({ layers: ROOTFS });
+    const repo = await pulled(image);
+    const name = `oci:${join(tempDir(), "out")}:v2`;
+    const report = await exported(repo, name, { compression: "zstd:chunked" });
+    const read = await readBack(name);
+    for (const [i, layer] of read.layers.entries()) expect(layer.equals(ROOTFS[i]!)).toBe(true);
+    const { layers } = parseManifest(read.manifest);
+    for (const { mediaType, annotations } of layers) {
+      expect(mediaType).toBe(`${MEDIA_TYPE.ociLayer}+zstd`);
+      expect(annotations).toHaveProperty(["io.github.containers.zstd-chunked.manifest-position"]);
+    }
+    const second = newRepository("sha256");
+    const source = await openImageSource(name);
+    await pullImage(second, source, { tag: TAG });
+    await source.close();
+    const again = await exported(second, `oci:${join(tempDir(), "out")}:v3`);
+    expect(again.manifestDigest).toBe(report.manifestDigest);
+    repo.close();
+    second.close();
+  });
+
+  libzstd.test("says which layers cannot be zstd:chunked, and why", async () => {
+    const strange = archive(member({ name: "latin-\xff" }, "x".repeat(100)));
+    const repo = await pulled(await makeImage({ layers: [...ROOTFS, strange] }));
+    const name = `oci:${join(tempDir(), "out")}:v2`;
+    const report = await exported(repo, name, { compression: "zstd:chunked" });
+    expect(report.layers.map(({ notChunked }) => notChunked !== undefined)).toEqual([
+      ...ROOTFS.map(() => false),
+      true,
+    ]);
+    expect((await readBack(name)).layers.at(-1)!.equals(strange)).toBe(true);
+    repo.close();
+  });
+
   test("gives artifacts back as they were", async () => {
     const blob = Buffer.from("some content of an artifact, of more than 64 bytes".repeat(3));
     const config = Buffer.from("{}");
@@ -264,7 +299,7 @@ describe("exportImage: what others make of it", () => {
   needs("skopeo", "umoci").test("skopeo copies it, umoci unpacks it", async () => {
     const repo = await pulled(await makeImage({ layers: ROOTFS }));
     for (const transport of ["oci", "oci-archive"]) {
-      for (const compression of ["gzip", "zstd", "none"] as const) {
+      for (const compression of ["gzip", "zstd", "zstd:chunked", "none"] as const) {
         const name = `${transport}:${join(tempDir(), "out")}:v2`;
         const report = await exported(repo, name, { compression });
         const copy = join(tempDir(), "copy");
@@ -278,7 +313,7 @@ describe("exportImage: what others make of it", () => {
         if (compression !== "none") expect(descriptor.digest).toBe(report.manifestDigest);
         expect(manifest.layers).toHaveLength(ROOTFS.length);
         // umoci of Debian 12 does not know zstd.
-        if (compression === "zstd") continue;
+        if (compression.startsWith("zstd")) continue;
         const bundle = join(tempDir(), "bundle");
         const unpacked = run("umoci", ["unpack", "--rootless", "--image", `${copy}:v3`, bundle]);
         expect(unpacked.status, unpacked.stderr).toBe(0);
