@@ -42,6 +42,7 @@ export const COMMAND_MODULES: Readonly<Record<string, () => Promise<CommandModul
   push: () => import("./commands/push.ts"),
   "repo fsck": () => import("./commands/repo-fsck.ts"),
   "repo gc": () => import("./commands/repo-gc.ts"),
+  "repo index": () => import("./commands/repo-index.ts"),
   "repo init": () => import("./commands/repo-init.ts"),
   "repo status": () => import("./commands/repo-status.ts"),
   rm: () => import("./commands/rm.ts"),

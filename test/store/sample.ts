@@ -68,6 +68,11 @@ export class SampleRepository {
     close(this.dirfd);
   }
 
+  /** Lets others lock it exclusively; it can be used all the same. */
+  unlock(): void {
+    flock(this.dirfd, "none", { wait: true });
+  }
+
   /** The absolute path of something in it. */
   at(...parts: string[]): string {
     return join(this.directory, ...parts);

@@ -224,4 +224,32 @@ const FSCK: CommandSpec = {
   ],
 };
 
-export const REPO_COMMANDS: readonly CommandSpec[] = [INIT, STATUS, GC, FSCK];
+const INDEX: CommandSpec = {
+  name: "repo index",
+  brief: "Show or rebuild the index of contents by their SHA-256",
+  description: [
+    "Tells how many contents the index of a repository knows by their SHA-256. Pulls add to it, and find by it what need not be downloaded. It is a cache: nothing is lost with it but time.",
+  ],
+  operands: [],
+  options: [
+    ...REPOSITORY_OPTIONS,
+    { name: "rebuild", brief: "Make it anew of the objects, which are all read" },
+    { name: "compact", brief: "Remove entries of objects that are gone" },
+    JSON_OPTION,
+  ],
+  examples: [
+    {
+      command: "composefs repo index --rebuild",
+      brief: "Make known what came in by other programs",
+    },
+  ],
+  sections: [
+    {
+      title: "JSON",
+      paragraphs: ["One object:"],
+      terms: [["records", "number of entries"]],
+    },
+  ],
+};
+
+export const REPO_COMMANDS: readonly CommandSpec[] = [INIT, STATUS, GC, FSCK, INDEX];
