@@ -143,6 +143,8 @@ describe("composefs seal and verify", () => {
     const taken = composefs(fresh, "pull", "--require-seal", ...plain);
     expect(taken).toMatchObject({ status: 0, err: "" });
     expect(imageIn(fresh, "plain").manifestDigest).toBe(manifestDigest);
+    const told = composefs(fresh, "pull", "--require-seal", "--json", ...plain.slice(1));
+    expect(JSON.parse(told.out)).toMatchObject({ seal: { mode: "inline", artifact: null } });
     const stranded = composefs(
       fresh,
       "pull",

@@ -11,6 +11,7 @@ import type {
   OpenImageOptions,
   PullReport,
   TrustedCertificates,
+  VerifiedSeal,
 } from "../../sources/mod.ts";
 import { interruptible } from "../interrupt.ts";
 import type { Invocation } from "../invocation.ts";
@@ -65,8 +66,9 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
     });
     progress.close();
     const seconds = Math.round(performance.now() - start) / 1000;
-    if (invocation.has("json")) tellJson(report, seconds, io);
-    else if (!quiet) tell(report, seconds, io);
+    const held = demand?.held;
+    if (invocation.has("json")) tellJson(report, held, seconds, io);
+    else if (!quiet) tell(report, held, seconds, io);
     return 0;
   } finally {
     progress.close();
@@ -141,18 +143,24 @@ function limitsOf(invocation: Invocation): Partial<LayerLimits> {
   return limits;
 }
 
-function tellJson(report: PullReport, seconds: number, io: Io): void {
+function tellJson(
+  report: PullReport,
+  held: VerifiedSeal | undefined,
+  seconds: number,
+  io: Io,
+): void {
   const { tag, erofs, ...rest } = report;
   const json = {
     ...rest,
     tag: tag === undefined ? null : displayText(tag),
     erofs: erofs.map(({ version, bootable, digest }) => ({ version, bootable, digest })),
+    seal: held === undefined ? null : { mode: held.seal.mode, artifact: held.artifact ?? null },
     seconds,
   };
   io.out.text(`${JSON.stringify(json)}\n`);
 }
 
-function tell(report: PullReport, seconds: number, io: Io): void {
+function tell(report: PullReport, held: VerifiedSeal | undefined, seconds: number, io: Io): void {
   const { layers, objects } = report;
   const missing = layers.filter(({ isPresent }) => !isPresent);
   const fetched = missing.reduce((sum, layer) => sum + layer.fetched, 0);
@@ -166,6 +174,7 @@ function tell(report: PullReport, seconds: number, io: Io): void {
   for (const { version, bootable, digest } of report.erofs) {
     rows.push([`V${version}${bootable ? " boot" : ""}`, digest]);
   }
+  if (held !== undefined) rows.push(["sealed by", held.artifact ?? "its manifest"]);
   if (report.outcome === "up-to-date") {
     rows.push(["fetched", "nothing: all of it is here already"]);
   } else {

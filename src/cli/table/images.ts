@@ -144,6 +144,10 @@ const PULL: CommandSpec = {
           "objects",
           "counts of objects and bytes that were copied, reflinked, hardlinked or alreadyPresent",
         ],
+        [
+          "seal",
+          "with --require-seal the seal that held: object of mode (inline or artifact) and artifact (digest of its manifest, or null); else null",
+        ],
         ["seconds", "time it took"],
       ],
     },

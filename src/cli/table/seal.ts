@@ -60,6 +60,11 @@ const SEAL: CommandSpec = {
       command: "composefs seal --key key.pem --cert cert.pem web",
       brief: "Sign the image with the tag web",
     },
+    {
+      command:
+        "composefs seal --key key.pem --cert cert.pem --tag web-seal web && composefs export web-seal docker://registry.example/web:seal",
+      brief: "Put the seal of an image that came from this registry beside it",
+    },
     { command: "composefs seal --inline web", brief: "Write its digests into its manifest" },
   ],
   sections: [

@@ -136,6 +136,7 @@ function otherAlgorithm({ name, algorithm }: SealedImage, seal: Seal): Composefs
   return new ComposefsError(
     "verity-missing",
     `Cannot verify "${name}": its seal has digests of ${seal.algorithm}, and the repository has ${algorithm}`,
+    { hint: `use a repository that has ${seal.algorithm}` },
   );
 }
 
@@ -158,11 +159,8 @@ function bestOf(
     );
   }
   if (refusals.length === 1) return chosen;
-  return new ComposefsError(
-    chosen.code,
-    `${chosen.message}; ${refusals.length} seals were refused`,
-    {
-      cause: chosen,
-    },
-  );
+  const message = `${chosen.message}; ${refusals.length} seals were refused`;
+  const { hint } = chosen;
+  const hinted = hint === undefined ? {} : { hint };
+  return new ComposefsError(chosen.code, message, { cause: chosen, ...hinted });
 }
