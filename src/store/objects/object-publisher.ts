@@ -135,7 +135,9 @@ export class ObjectPublisher {
     let sealed = this.#reopen(object);
     try {
       let outcome = enableWhenFree(sealed.fd, object.digest);
-      if (outcome === "busy") {
+      // A linked file may have fs-verity of other parameters already, which stays.
+      const isOther = outcome === "already" && measuredDigest(sealed.fd) !== object.digest;
+      if (outcome === "busy" || isOther) {
         sealed = this.#reopen(this.#copy(sealed));
         outcome = enableWhenFree(sealed.fd, object.digest);
       }

@@ -73,16 +73,34 @@ await step("scan", async () => {
   return counts.newObjects;
 });
 
-await step("import", () => {
-  const file = join(path, "to-import");
-  writeFileSync(file, data(10_000, "imported"));
-  const size = statSync(file).size;
+/** Imports a file that may be linked; returns how, and whether the object is enforced. */
+function importLinked(name, prepare) {
+  const file = join(path, name);
+  writeFileSync(file, data(10_000, name));
+  prepare(file);
   const { digest, how } = withFile(file, (fd) =>
-    transaction.objects.importFile(fd, size, { mayHardlink: true }),
+    transaction.objects.importFile(fd, statSync(file).size, { mayHardlink: true }),
   );
   transaction.objects.publish();
-  digests.imported = digest;
-  return [how === "reflinked" ? "hardlinked" : how, measure(objectFile(digest)) === digest];
+  return [how, measure(objectFile(digest)) === digest];
+}
+
+await step("import", () => importLinked("to-import", () => undefined));
+await step("import with other fs-verity", () =>
+  importLinked("to-import-with-sha256", (file) =>
+    withFile(file, (fd) => floor.enableVerity(fd, "sha256")),
+  ),
+);
+
+// Somebody else keeps the file open for writing: its content goes into another one.
+await step("held open", () => {
+  transaction.objects.put(data(20_000, "held open"));
+  const staged = transaction.objects.take();
+  const held = floor.openat(floor.AT_FDCWD, `/proc/self/fd/${staged[0].fd}`, floor.O_RDWR);
+  transaction.objects.adopt(staged);
+  transaction.objects.publish();
+  floor.close(held);
+  return measure(objectFile(staged[0].digest)) === staged[0].digest;
 });
 
 // A forked child has all descriptors until it runs another program: what was open for writing keeps a
