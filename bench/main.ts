@@ -6,8 +6,10 @@
  *     npm run bench -- --quick           a tenth of it
  *     npm run bench -- --tree DIR        a real tree
  *     npm run bench -- --only digest,ls  these works only: digest, store-fresh, store-full,
- *                                        dump-to-image, image-to-dump, ls, objects, start, hashing
+ *                                        dump-to-image, image-to-dump, ls, objects, start, hashing;
+ *                                        with --containers: pull, disk, update
  *     npm run bench -- --pairs N         rounds, at least 5 unless you only look (default 5)
+ *     npm run bench -- --containers      pulls beside podman: time, disk, bytes of an update (root, Debian)
  *     npm run bench -- --scale           how cost grows from 1,000 to 1,000,000 entries
  *     npm run bench -- --json            for machines
  *     npm run bench -- --work DIR        where the input is kept and the output goes
@@ -18,6 +20,7 @@ import { arch, cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { testCache } from "../scripts/cache.mjs";
+import { ContainerBench } from "./containers.ts";
 import { measureHashing } from "./hashing.ts";
 import { dumpLines } from "./make-dump.ts";
 import { makeTree, writePieces } from "./make-tree.ts";
@@ -25,7 +28,8 @@ import { measureHere } from "./measure.ts";
 import { runWork } from "./pairs.ts";
 import type { WorkResult } from "./pairs.ts";
 import { describeTools, findTools } from "./peers.ts";
-import { formatHashing, formatScale, formatWork } from "./report.ts";
+import type { Tools } from "./peers.ts";
+import { formatHashing, formatScale, formatSizes, formatWork } from "./report.ts";
 import { measureScale } from "./scale.ts";
 import { planTree } from "./tree-plan.ts";
 import type { PlanSize } from "./tree-plan.ts";
@@ -48,6 +52,7 @@ function main(): void {
       only: { type: "string" },
       pairs: { type: "string", default: "5" },
       scale: { type: "boolean", default: false },
+      containers: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       work: { type: "string", default: join(testCache(), "bench") },
     },
@@ -60,14 +65,22 @@ function main(): void {
   };
   for (const [name, value] of Object.entries(machine)) print(`${name.padEnd(10)} ${value}`);
 
+  const only = values.only?.split(",");
+  const chosen = (id: string): boolean => only === undefined || only.includes(id);
   mkdirSync(values.work, { recursive: true });
   if (values.scale) {
     const scale = measureScale(tools, values.work, values.quick ? 100_000 : Infinity);
     print(formatScale(scale));
     results["scale"] = scale;
+  } else if (values.containers) {
+    results["containers"] = measureContainers(
+      tools,
+      values.work,
+      Number(values.pairs),
+      chosen,
+      print,
+    );
   } else {
-    const only = values.only?.split(",");
-    const chosen = (id: string): boolean => only === undefined || only.includes(id);
     const places = prepareInput(values.work, values.quick ? QUICK : FULL, values.tree, print);
     results["works"] = listWorks(tools, places)
       .filter((work) => chosen(work.id))
@@ -80,6 +93,30 @@ function main(): void {
     rmSync(places.scratch, { recursive: true, force: true });
   }
   if (values.json) console.log(JSON.stringify(results, undefined, 2));
+}
+
+function measureContainers(
+  tools: Tools,
+  work: string,
+  pairs: number,
+  chosen: (id: string) => boolean,
+  print: (text: string) => void,
+): object {
+  const bench = new ContainerBench(tools, work, print);
+  try {
+    const works = bench.works().filter(({ id }) => chosen(id));
+    const timed = works.map((one) => runAndPrint(one, pairs, print));
+    const measures = { disk: () => bench.diskUse(), update: () => bench.updateDownload() };
+    const wanted = Object.entries(measures).filter(([id]) => chosen(id));
+    const sizes = wanted.map(([, measureSize]) => {
+      const size = measureSize();
+      print(formatSizes(size));
+      return size;
+    });
+    return { works: timed, sizes };
+  } finally {
+    bench.close();
+  }
 }
 
 /** A work that fails is told, and makes the bench fail at its end; the others go on. */

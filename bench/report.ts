@@ -1,5 +1,6 @@
 /** The results as people read them. */
 
+import type { SizeResult } from "./containers.ts";
 import type { HashingSpeed } from "./hashing.ts";
 import type { ContestantResult, WorkResult } from "./pairs.ts";
 import type { ScaleResult } from "./scale.ts";
@@ -25,6 +26,19 @@ function formatContestant(one: ContestantResult, work: WorkResult): string {
       : `   goal ${goal.toFixed(2)} or less: ${ratio <= goal ? "met" : "not met"}`;
   const range = `(${low.toFixed(2)} to ${high.toFixed(2)}; cpu ${cpuRatio.toFixed(2)})`;
   return `${line}   ours/${one.name} ${ratio.toFixed(2)} ${range}${verdict}`;
+}
+
+/** Bytes of ours and the peers', and the ratios. */
+export function formatSizes({ title, ours, peers, goal }: SizeResult): string {
+  const lines = [`\n${title}`, `  ${"ours".padEnd(15)} ${megabytes(ours)}`];
+  for (const [name, bytes] of Object.entries(peers)) {
+    const ratio = ours / bytes;
+    const verdict = `goal ${goal.toFixed(2)} or less: ${ratio <= goal ? "met" : "not met"}`;
+    lines.push(
+      `  ${name.padEnd(15)} ${megabytes(bytes)}   ours/${name} ${ratio.toFixed(2)}   ${verdict}`,
+    );
+  }
+  return lines.join("\n");
 }
 
 /** The speeds of the ways to hash blocks. */
