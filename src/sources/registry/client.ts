@@ -41,6 +41,7 @@ export interface ClientOptions {
   readonly limits: Limits;
   readonly clock: Clock;
   readonly tls: TransportOptions["tls"];
+  readonly proxy: TransportOptions["proxy"];
   readonly onRetry?: TransportOptions["onRetry"];
 }
 

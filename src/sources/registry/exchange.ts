@@ -12,8 +12,9 @@ import { request as httpsRequest } from "node:https";
 import type { Agent as HttpsAgent } from "node:https";
 import type { Clock } from "./clock.ts";
 import { NetworkError, networkError } from "./network-error.ts";
-import { STALL_BYTES } from "./limits.ts";
 import type { Limits } from "./limits.ts";
+import { bareHost, proxyAuthorization } from "./proxy.ts";
+import { StallTimer } from "./stall-timer.ts";
 
 /** What a request carries. An iterable is sent once, and can not be sent again. */
 export type RequestBody =
@@ -34,6 +35,8 @@ export interface Channel {
   readonly httpAgent: Agent;
   /** There where the address is one of HTTPS. */
   readonly httpsAgent: HttpsAgent | undefined;
+  /** For an address of HTTP: the server that asks in our place. */
+  readonly proxy?: URL | undefined;
   readonly limits: Limits;
   readonly clock: Clock;
 }
@@ -62,9 +65,22 @@ export async function exchange(request: ExchangeRequest, channel: Channel): Prom
   const isTls = url.protocol === "https:";
   const sent = isTls
     ? httpsRequest(url, { method, headers, agent: channel.httpsAgent! })
-    : httpRequest(url, { method, headers, agent: channel.httpAgent });
+    : plainRequest(url, { method, headers }, channel);
   const exchanging = new Exchange(sent, request, channel);
   return await exchanging.run();
+}
+
+/** Without TLS a proxy is asked for the whole address, and reads all of it. */
+function plainRequest(
+  url: URL,
+  { method, headers }: { readonly method: string; readonly headers: Record<string, string> },
+  { httpAgent: agent, proxy }: Channel,
+): ClientRequest {
+  if (proxy === undefined) return httpRequest(url, { method, headers, agent });
+  return httpRequest({
+    ...{ hostname: bareHost(proxy), port: proxy.port, path: url.href, method, agent },
+    headers: { ...headers, host: url.host, ...proxyAuthorization(proxy) },
+  });
 }
 
 /** So much of an answer that nobody wants is read rather than the connection closed. */
@@ -270,43 +286,6 @@ class Exchange {
   #end(): void {
     this.#clear();
     this.#request.signal?.removeEventListener("abort", this.#abort);
-  }
-}
-
-/** Counts only the time that somebody waits for bytes, and starts anew after {@link STALL_BYTES}. */
-class StallTimer {
-  readonly #limit: number;
-  readonly #clock: Clock;
-  readonly #expire: () => void;
-  #timer: NodeJS.Timeout | undefined;
-  #waited = 0;
-  #received = 0;
-  #since = 0;
-
-  constructor(limit: number, clock: Clock, expire: () => void) {
-    this.#limit = limit;
-    this.#clock = clock;
-    this.#expire = expire;
-  }
-
-  start(): void {
-    this.#since = this.#clock.elapsed();
-    this.#timer = setTimeout(this.#expire, Math.max(1, this.#limit - this.#waited));
-  }
-
-  stop(bytes: number): void {
-    clearTimeout(this.#timer);
-    this.#received += bytes;
-    if (this.#received >= STALL_BYTES) {
-      this.#received = 0;
-      this.#waited = 0;
-    } else {
-      this.#waited += this.#clock.elapsed() - this.#since;
-    }
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
   }
 }
 

@@ -8,13 +8,14 @@ import { findCredentials } from "./find-credentials.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
 import type { Limits } from "./limits.ts";
 import type { Surroundings } from "./places.ts";
+import { chooseProxy } from "./proxy.ts";
 import { lookUpName } from "./registries.ts";
 import type { Endpoint, Registries } from "./registries.ts";
 import { tlsConnection } from "./tls.ts";
 
 /** Everything has a default; without an environment no user's own files are looked at. */
 export interface RegistryOptions {
-  /** The environment of the process, for `HOME`, `XDG_RUNTIME_DIR`, `REGISTRY_AUTH_FILE` … */
+  /** The environment of the process, for `HOME`, `REGISTRY_AUTH_FILE`, `HTTPS_PROXY` … */
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
   /** Instead of `/etc`. */
   readonly etc?: string | undefined;
@@ -64,6 +65,7 @@ export function clientFor(
     limits,
     clock: options.clock ?? systemClock,
     onRetry: options.onRetry,
+    proxy: (url) => chooseProxy(url, surroundings.environment),
     tls: (host) => {
       // The directory has the name that people write.
       const name = registry === "docker.io" && host === "registry-1.docker.io" ? registry : host;

@@ -15,6 +15,7 @@ import type { Answer, ExchangeRequest } from "./exchange.ts";
 import { ANSWER_MAX, REDIRECTS_MAX } from "./limits.ts";
 import type { Limits } from "./limits.ts";
 import { NetworkError } from "./network-error.ts";
+import { TunnelAgent } from "./tunnel-agent.ts";
 import { Retries, isPassing, isRetryable } from "./retry.ts";
 
 /** How a transport is made. */
@@ -23,6 +24,8 @@ export interface TransportOptions {
   readonly clock: Clock;
   /** Certificates for a host (`name:port`, or `name` for port 443). */
   readonly tls: (host: string) => ConnectionOptions;
+  /** Which proxy to go through to an address. */
+  readonly proxy: (url: URL) => URL | undefined;
   /** Redirects may leave TLS. */
   readonly isInsecure: boolean;
   /** Told of every try that failed and is made again. */
@@ -146,11 +149,16 @@ export class Transport {
   #channel(url: URL): Parameters<typeof exchange>[1] {
     const { limits, clock } = this.#options;
     let httpsAgent = this.#httpsAgents.get(url.host);
+    const proxy = this.#options.proxy(url);
     if (httpsAgent === undefined && url.protocol === "https:") {
-      httpsAgent = new HttpsAgent({ ...this.#agentOptions(), ...this.#options.tls(url.host) });
+      const options = { ...this.#agentOptions(), ...this.#options.tls(url.host) };
+      httpsAgent =
+        proxy === undefined
+          ? new HttpsAgent(options)
+          : new TunnelAgent(proxy, limits.connect, options);
       this.#httpsAgents.set(url.host, httpsAgent);
     }
-    return { httpAgent: this.#httpAgent, httpsAgent, limits, clock };
+    return { httpAgent: this.#httpAgent, httpsAgent, proxy, limits, clock };
   }
 
   #agentOptions(): { keepAlive: true; maxSockets: number; scheduling: "lifo" } {
