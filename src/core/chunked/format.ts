@@ -62,7 +62,9 @@ export interface ChunkedLimits {
   readonly tocSize: number;
   /** Entries of the TOC, pieces of files counted. */
   readonly entries: number;
-  /** Bytes of the tar-split's JSON, which is read as a stream. */
+  /** Xattrs of all entries together. */
+  readonly xattrs: number;
+  /** Bytes of the tar-split's JSON, which is read as a stream. It has two records an entry. */
   readonly tarSplitSize: number;
   /** Bytes of the JSON of one entry, or of one record of the tar-split. */
   readonly recordSize: number;
@@ -73,7 +75,8 @@ export const DEFAULT_CHUNKED_LIMITS: ChunkedLimits = {
   compressedSize: 64 << 20,
   tocSize: 128 << 20,
   entries: 1_000_000,
-  tarSplitSize: 2 ** 32,
+  xattrs: 1_000_000,
+  tarSplitSize: 2 ** 30,
   recordSize: 8 << 20,
 };
 

@@ -22,6 +22,7 @@ export type TarSplitRecord =
 const RECORD_TYPE = { file: 1, segment: 2 } as const;
 
 const NEWLINE = 0x0a;
+const END_RECORDS = 4096;
 
 /**
  * Yields the records of a tar-split that comes decompressed and in pieces; nothing is kept of a piece. The
@@ -33,6 +34,8 @@ export function* readTarSplit(
 ): Generator<TarSplitRecord, void> {
   let rest: Uint8Array[] = [];
   let restSize = 0;
+  // Two for each entry, and the end of the archive in pieces; the rest is there to take time.
+  let linesLeft = 2 * limits.entries + END_RECORDS;
   for (const piece of pieces) {
     for (let at = 0; at < piece.length;) {
       const newline = piece.indexOf(NEWLINE, at);
@@ -45,6 +48,7 @@ export function* readTarSplit(
         rest.push(part.slice());
         restSize += part.length;
       } else {
+        if (--linesLeft < 0) throw corruptChunked("its tar-split has too many records");
         yield* recordOf(restSize === 0 ? part : joined(rest, restSize, part));
         rest = [];
         restSize = 0;

@@ -64,8 +64,8 @@ export interface TocEntry {
 }
 
 /** An entry whose chunks are still to come. */
-export interface OpenTocEntry extends Omit<TocEntry, "chunks"> {
-  readonly chunks: TocChunk[];
+export interface OpenTocEntry {
+  readonly entry: Omit<TocEntry, "chunks"> & { chunks: readonly TocChunk[] };
   readonly endOffset: number;
   /** Pieces as they come: where each ends is known when the next one is there. */
   readonly pieces: Piece[];
@@ -80,7 +80,10 @@ interface Piece {
   readonly sha256: string;
 }
 
+/** Shared by the many entries that have none. */
 const NO_XATTRS: Xattrs = new Map();
+const NO_CHUNKS: readonly TocChunk[] = [];
+const NO_PIECES: Piece[] = [];
 const UINT32_MAX = 0xffffffff;
 
 /** Reads an entry that is no `chunk`. Throws `corrupt-chunked`. */
@@ -107,19 +110,21 @@ export function openTocEntry(json: Fields): OpenTocEntry {
     devMinor: json.number("devMinor"),
     xattrs: json.xattrs("xattrs"),
     sha256: hasContent ? json.sha256("digest") : "",
-    endOffset: json.number("endOffset"),
-    chunks: [],
-    pieces: hasContent ? [pieceOf(json)] : [],
+    chunks: NO_CHUNKS,
   };
-  return entry;
+  return {
+    entry,
+    endOffset: json.number("endOffset"),
+    pieces: hasContent ? [pieceOf(json)] : NO_PIECES,
+  };
 }
 
 /** Adds a further piece to the entry that is open. Throws `corrupt-chunked`. */
-export function addTocChunk(entry: OpenTocEntry, json: Fields): void {
-  if (json.text("name") !== entry.name || entry.pieces.length === 0) {
+export function addTocChunk({ entry, pieces }: OpenTocEntry, json: Fields): void {
+  if (json.text("name") !== entry.name || pieces.length === 0) {
     throw json.wrong("a chunk that does not belong to the file before it");
   }
-  entry.pieces.push(pieceOf(json));
+  pieces.push(pieceOf(json));
 }
 
 function pieceOf(json: Fields): Piece {
@@ -139,7 +144,9 @@ function pieceOf(json: Fields): Piece {
  * one at `earliest` or later. Returns the entry; throws `corrupt-chunked`.
  */
 export function closeTocEntry(open: OpenTocEntry, earliest: number, dataEnd: number): TocEntry {
-  const { pieces, endOffset, chunks, ...entry } = open;
+  const { entry, pieces, endOffset } = open;
+  if (pieces.length === 0) return entry;
+  const chunks: TocChunk[] = [];
   const wrong = (reason: string): Error => wrongEntry(entry.name, reason);
   const isWhole = pieces.length === 1;
   let from = earliest;
@@ -164,7 +171,8 @@ export function closeTocEntry(open: OpenTocEntry, earliest: number, dataEnd: num
     from = end;
     fileOffset += size;
   });
-  return { ...entry, chunks };
+  entry.chunks = chunks;
+  return entry;
 }
 
 /** The fields of one entry, and what is wrong with them. */

@@ -26,7 +26,7 @@ export interface ParseTocOptions {
 /** Parses the JSON of a TOC. Throws `corrupt-chunked`. */
 export function parseChunkedToc(bytes: Uint8Array, options: ParseTocOptions): ChunkedToc {
   const limits = options.limits ?? DEFAULT_CHUNKED_LIMITS;
-  const entries = new Entries(options.dataEnd);
+  const entries = new Entries(options.dataEnd, limits);
   let version: unknown;
   let tarSplitSha256: string | undefined;
   let count = 0;
@@ -50,14 +50,17 @@ export function parseChunkedToc(bytes: Uint8Array, options: ParseTocOptions): Ch
 
 class Entries {
   readonly #dataEnd: number;
+  readonly #limits: ChunkedLimits;
   readonly #closed: TocEntry[] = [];
   readonly #names = new Set<ByteString>();
   #open: OpenTocEntry | undefined;
   /** Where the last chunk so far ends. */
   #end = 0;
+  #xattrs = 0;
 
-  constructor(dataEnd: number) {
+  constructor(dataEnd: number, limits: ChunkedLimits) {
     this.#dataEnd = dataEnd;
+    this.#limits = limits;
   }
 
   add(json: Fields): void {
@@ -68,9 +71,13 @@ class Entries {
     }
     this.#close();
     this.#open = openTocEntry(json);
-    const { name } = this.#open;
+    const { name, xattrs } = this.#open.entry;
     if (this.#names.has(name)) throw wrongEntry(name, "it is there twice");
     this.#names.add(name);
+    this.#xattrs += xattrs.size;
+    if (this.#xattrs > this.#limits.xattrs) {
+      throw corruptChunked(`its TOC has over ${this.#limits.xattrs} xattrs`);
+    }
   }
 
   finish(): TocEntry[] {

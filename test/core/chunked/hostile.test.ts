@@ -198,9 +198,20 @@ describe("TOC", () => {
     ["a string without end", () => Buffer.from(`{"version":1,"entries":["${"x".repeat(2e7)}`)],
     ["one huge entry", () => Buffer.from(`{"entries":[{"name":"${"x".repeat(2e7)}"}]}`)],
     ["more entries than the limit", () => Buffer.from(`{"entries":[${"{},".repeat(1e5)}{}]}`)],
+    [
+      "more xattrs than the limit",
+      () => {
+        const xattrs = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`u${i}`, ""]));
+        const entries = Array.from({ length: 50 }, (_, i) => ({
+          ...{ type: "dir", name: `d${i}` },
+          xattrs,
+        }));
+        return Buffer.from(JSON.stringify({ version: 1, entries }));
+      },
+    ],
     ["many keys", () => Buffer.from(`{${`"a":1,`.repeat(1e5)}`)],
   ])("is refused quickly with %s", (_, make) => {
-    const limits: ChunkedLimits = { ...DEFAULT_CHUNKED_LIMITS, entries: 50_000 };
+    const limits: ChunkedLimits = { ...DEFAULT_CHUNKED_LIMITS, entries: 50_000, xattrs: 20_000 };
     const bytes = make();
     expect(outcome(() => parseChunkedToc(bytes, { dataEnd, limits }))).toBe("corrupt-chunked");
   });
@@ -261,6 +272,21 @@ describe("tar-split", () => {
     };
     expect(outcome(() => [...readTarSplit(endless())])).toBe("corrupt-chunked");
   });
+
+  test.each(["\n", `{"type":1}\n`, `{"type":2,"payload":""}\n`])(
+    "is refused when it has %j without end",
+    (line) => {
+      const piece = Buffer.from(line.repeat(50_000));
+      const endless = function* (): Generator<Uint8Array> {
+        for (;;) yield piece;
+      };
+      const limits = { ...DEFAULT_CHUNKED_LIMITS, entries: 50_000 };
+      const read = (): void => {
+        for (const record of readTarSplit(endless(), limits)) void record;
+      };
+      expect(outcome(read)).toBe("corrupt-chunked");
+    },
+  );
 
   test("is refused with a sparse file, whose content is not what the TOC has", () => {
     const record = (bytes: Uint8Array): string =>
