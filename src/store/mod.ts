@@ -14,8 +14,9 @@ export type { ObjectsConfig, StagedObject, Verity } from "./objects/staged-objec
 export { openObject } from "./objects/read-object.ts";
 export type { OpenedObject } from "./objects/read-object.ts";
 export * from "./oci/mod.ts";
+export type { OpenOptions } from "./open-repository.ts";
 export { Repository } from "./repository.ts";
-export type { OpenedImage, OpenedStream, OpenOptions } from "./repository.ts";
+export type { OpenedImage, OpenedStream } from "./repository.ts";
 export { countRepository } from "./status.ts";
 export type { RepositoryCounts } from "./status.ts";
 export type { Transaction } from "./transaction.ts";

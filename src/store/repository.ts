@@ -13,13 +13,11 @@ import type { FsVerityAlgorithm, FsVerityDigest } from "../core/fsverity/digest.
 import { openSplitStream } from "../core/splitstream/reader.ts";
 import type { SplitStream } from "../core/splitstream/reader.ts";
 import {
-  AT_FDCWD,
   O_DIRECTORY,
   O_RDONLY,
   assertWritable,
   close,
   fileSourceOf,
-  flock,
   fsync,
   isErrno,
   lstatatIfExists,
@@ -27,10 +25,8 @@ import {
   openat,
 } from "../floor/mod.ts";
 import type { Fd } from "../floor/mod.ts";
-import { asInvalid } from "./init.ts";
 import { readLink, readRefLink, removeRefLink } from "./links.ts";
 import type { Ref } from "./links.ts";
-import { readMetaFile, writeMetaFile } from "./meta-file.ts";
 import type { MetaFile } from "./meta-file.ts";
 import { unknownFeatures } from "./metadata.ts";
 import type { ErofsFormats, RepositoryMetadata } from "./metadata.ts";
@@ -38,7 +34,8 @@ import { REFS, asDigest, problemOfRefName, problemOfStreamId } from "./names.ts"
 import type { RefKind } from "./names.ts";
 import { openObject, openVerifiedObject, readObject } from "./objects/read-object.ts";
 import type { ObjectsConfig, Verity } from "./objects/staged-object.ts";
-import { inferMetadata } from "./old-repository.ts";
+import { openLocked } from "./open-repository.ts";
+import type { OpenOptions } from "./open-repository.ts";
 import { repositoryError } from "./repository-error.ts";
 import { readLinks } from "./survey/links.ts";
 import { objectOfLink } from "./survey/names.ts";
@@ -46,25 +43,6 @@ import { Transaction } from "./transaction.ts";
 
 const OBJECTS = "objects" as ByteString;
 const DIRECTORY_MODE = 0o755;
-
-/** How to open a repository. */
-export interface OpenOptions {
-  /** `required` refuses a repository that does not require fs-verity itself. */
-  readonly verity?: Verity | undefined;
-  /** Refuses a repository with another one. */
-  readonly algorithm?: FsVerityAlgorithm | undefined;
-  /** Gives an old repository its metadata; else it is refused. */
-  readonly upgrade?: boolean | undefined;
-  /** The formats of the images that are made with this object, instead of the repository's. */
-  readonly formats?: ErofsFormats | undefined;
-  /** Refuses a repository that cannot be written to. */
-  readonly writable?: boolean | undefined;
-  /**
-   * What to do while another process holds the lock exclusively: wait for it, which blocks this thread
-   * (unless told), or throw `repository-busy`.
-   */
-  readonly lock?: "wait" | "try" | undefined;
-}
 
 /** A stream, open and verified. */
 export interface OpenedStream {
@@ -102,18 +80,13 @@ export class Repository {
    *   algorithm), `repository-busy`, `verity-missing`. SyscallError.
    */
   static open(path: ByteString, options: OpenOptions = {}): Repository {
-    const dirfd = openDirectory(path);
+    const { dirfd, file } = openLocked(path, options);
+    const repository = new Repository(path, dirfd, file, options);
     try {
-      if (!flock(dirfd, "shared", { wait: options.lock !== "try" })) {
-        throw repositoryError("repository-busy", "open", path, "another process removes from it", {
-          hint: "try again later",
-        });
-      }
-      const repository = new Repository(path, dirfd, readMetadata(path, dirfd, options), options);
       if (options.writable === true) repository.assertWritable();
       return repository;
     } catch (error) {
-      close(dirfd);
+      repository.close();
       throw error;
     }
   }
@@ -124,16 +97,6 @@ export class Repository {
     this.metadata = file.metadata;
     this.verity = file.verity;
     this.#formats = options.formats;
-    const { algorithm } = file.metadata;
-    if (options.verity === "required" && file.verity !== "required") {
-      throw repositoryError("verity-missing", "open", path, "it does not require fs-verity", {
-        hint: "make a new one with `composefs repo init` on a file system with fs-verity",
-      });
-    }
-    if (options.algorithm !== undefined && options.algorithm !== algorithm) {
-      const reason = `its algorithm is ${algorithm}, not ${options.algorithm}`;
-      throw repositoryError("repository-conflict", "open", path, reason);
-    }
   }
 
   get algorithm(): FsVerityAlgorithm {
@@ -309,49 +272,4 @@ export class Repository {
     const reason = `there is no ${what} "${displayText(name)}"`;
     return repositoryError("not-in-repository", "read", this.path, reason);
   }
-}
-
-function openDirectory(path: ByteString): Fd {
-  try {
-    return openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
-  } catch (error) {
-    if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
-    throw missingRepository(path);
-  }
-}
-
-function readMetadata(path: ByteString, dirfd: Fd, options: OpenOptions): MetaFile {
-  for (;;) {
-    let file: MetaFile | undefined;
-    try {
-      file = readMetaFile(dirfd);
-    } catch (error) {
-      throw asInvalid(path, error);
-    }
-    if (file !== undefined) return file;
-    if (lstatatIfExists(dirfd, OBJECTS) === undefined) throw missingRepository(path);
-    if (options.upgrade !== true) {
-      throw repositoryError("repository-invalid", "open", path, "it is old and has no meta.json", {
-        hint: "`composefs repo init --ensure` upgrades it",
-      });
-    }
-    const inferred = inferMetadata(dirfd);
-    if (inferred === undefined) {
-      throw repositoryError(
-        "repository-invalid",
-        "open",
-        path,
-        "it has no meta.json and no objects",
-      );
-    }
-    if (options.verity === "required" && inferred.verity !== "required") return inferred;
-    // False if another process was faster.
-    if (writeMetaFile(dirfd, inferred, { replace: false })) return inferred;
-  }
-}
-
-function missingRepository(path: ByteString): ComposefsError {
-  return repositoryError("repository-missing", "open", path, "there is none", {
-    hint: "`composefs repo init` makes one",
-  });
 }
