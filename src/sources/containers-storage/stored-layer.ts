@@ -21,7 +21,6 @@ import { decompressLayer } from "../decompress.ts";
 import { readFilePart } from "../image-files.ts";
 import type { FilePart } from "../image-files.ts";
 import type { LayerPiece } from "../image-source.ts";
-import { mismatch } from "../verify-content.ts";
 import { corruptStore } from "./image-store.ts";
 
 /** Segments are joined up to this size. */
@@ -70,7 +69,14 @@ export async function* readStoredLayer(
   if (size > 0) yield tarPiece(segments, hash);
   const digest = formatOciDigest(algorithm, hash.digest());
   if (digest === diffId) return;
-  throw mismatch({ digest: diffId, size: undefined }, name, `its archive comes out as ${digest}`);
+  throw new ComposefsError(
+    "content-mismatch",
+    `Cannot use ${diffId} of "${name}": its archive comes out as ${digest}`,
+    // Nor can podman itself push or save such a layer.
+    {
+      hint: "pull it from its registry: podman keeps no map of sparse files, or a file was changed",
+    },
+  );
 }
 
 type FileRecord = Extract<TarSplitRecord, { readonly kind: "file" }>;

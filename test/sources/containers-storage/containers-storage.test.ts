@@ -195,6 +195,33 @@ additionalimagestores = ["$STORES/root"]
     await source.close();
   });
 
+  test("refuses a layer that podman cannot give back itself: one with sparse files", async () => {
+    const storage = makePodmanStorage();
+    const sparse = archive(
+      pax([
+        ["GNU.sparse.major", "1"],
+        ["GNU.sparse.minor", "0"],
+        ["GNU.sparse.name", "sparse"],
+        ["GNU.sparse.realsize", "100000"],
+      ]),
+      member(
+        { name: "x" },
+        Buffer.concat([Buffer.from("1\n512\n4\n".padEnd(512, "\0")), Buffer.from("data")]),
+      ),
+    );
+    const id = pull(storage, await makeImage({ layers: [sparse], compression: ["none"] }));
+    const source = await openImageSource(`${storage.prefix}${id}`);
+    await expect(readLayers(source)).rejects.toMatchObject({
+      code: "content-mismatch",
+      hint: expect.stringContaining("sparse files"),
+    });
+    await source.close();
+    const file = join(tempDir(), "saved.tar");
+    const save = (): string =>
+      storage.podman("save", "--format=oci-archive", `--output=${file}`, id);
+    expect(save).toThrow("Digest did not match");
+  });
+
   describe("damage", () => {
     const stored = async (): Promise<{ storage: PodmanStorage; id: string; image: TestImage }> => {
       const storage = makePodmanStorage();
