@@ -6,8 +6,17 @@ import { openImage } from "../../../core/erofs/reader.ts";
 import type { ErofsImage } from "../../../core/erofs/reader.ts";
 import { ComposefsError } from "../../../core/errors.ts";
 import type { FsVerityAlgorithm } from "../../../core/fsverity/digest.ts";
-import { fileSourceOf } from "../../../floor/mod.ts";
+import {
+  AT_FDCWD,
+  O_DIRECTORY,
+  O_RDONLY,
+  close,
+  fileSourceOf,
+  openat,
+} from "../../../floor/mod.ts";
+import { readMetaFile } from "../../../store/meta-file.ts";
 import { Repository } from "../../../store/mod.ts";
+import { inferMetadata } from "../../../store/old-repository.ts";
 import { repositoryPath } from "./settings.ts";
 import type { Settings } from "./settings.ts";
 
@@ -35,15 +44,23 @@ export async function withRepository<T>(
   }
 }
 
-/** The hash of the repository. Throws where there is none, or where `--hash` asks for another. */
+/**
+ * The hash of the repository, of an old one by its objects; nothing is locked or changed. Throws where there
+ * is none, or where `--hash` asks for another.
+ */
 export function algorithmOf(settings: Settings): FsVerityAlgorithm {
   const path = repositoryPath(settings);
-  const repository = Repository.open(path, { upgrade: false });
+  const dirfd = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
   try {
-    checkHash(settings, repository.algorithm, path);
-    return repository.algorithm;
+    const file = readMetaFile(dirfd) ?? (settings.noUpgrade ? undefined : inferMetadata(dirfd));
+    if (file === undefined) {
+      const message = `Cannot read repository "${displayText(path)}": it has no meta.json`;
+      throw new ComposefsError("repository-missing", message);
+    }
+    checkHash(settings, file.metadata.algorithm, path);
+    return file.metadata.algorithm;
   } finally {
-    repository.close();
+    close(dirfd);
   }
 }
 

@@ -8,6 +8,7 @@ import { openImageSource, pullImage } from "../../../../sources/mod.ts";
 import type { PullReport } from "../../../../sources/mod.ts";
 import type { ObjectCount } from "../../../../store/mod.ts";
 import { interruptible } from "../../../interrupt.ts";
+import { openLayerProgress } from "../../../layer-progress.ts";
 import { withRepository } from "../repository.ts";
 import type { CfsctlCall } from "../settings.ts";
 import { findBootImage } from "./boot-image.ts";
@@ -21,11 +22,14 @@ export function pull({ settings, invocation, io }: CfsctlCall): Promise<number> 
   return withRepository(settings, (repository) =>
     interruptible(async (signal) => {
       const source = await openImageSource(image!, { registry: { environment: io.env } });
+      // Who is no person at a terminal gets what composefs-rs says meanwhile, which is nothing.
+      const progress = openLayerProgress(io.err, io.err.isTerminal ? "auto" : "none");
       let report: PullReport;
       try {
-        const options = { tag: name, bootable, signal };
-        report = await pullImage(repository, source, options);
+        const onProgress = progress.update.bind(progress);
+        report = await pullImage(repository, source, { tag: name, bootable, signal, onProgress });
       } finally {
+        progress.close();
         await source.close();
       }
       io.out.text(`manifest ${report.manifestDigest}\n`);
