@@ -1,6 +1,6 @@
 /** `composefs pull`, `images`, `inspect`, `tag`, `untag` and `rm`, as users run them. */
 
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { writeOciLayout } from "../support/layers.ts";
@@ -166,5 +166,20 @@ describe("a repository with two images", () => {
     // What a pull finds damaged it makes good.
     expect(composefs("pull", "oci:one", "first").stderr).toBe("");
     expect(listed().map(({ damage }) => damage)).toEqual([null, null]);
+  });
+
+  test("repo fsck --repair: fetches from where the pull noted that the image came from", () => {
+    json("pull", "oci:one", "first", "-q");
+    const objects = join(repository, "objects");
+    const names = readdirSync(objects, { recursive: true, encoding: "utf8" });
+    const common = names.find((name) => statSync(join(objects, name)).size === 50_000)!;
+    writeFileSync(join(objects, common), "c".repeat(49_999));
+    expect(composefs("repo", "fsck").status).toBe(6);
+    // From another directory, and by a tag that is no name of a source.
+    const repaired = runProgram("composefs", ["repo", "fsck", "--repair", `--repo=${repository}`], {
+      cwd: "/",
+    });
+    expect(repaired.stdout.toString()).toContain("out of where it came from");
+    expect([repaired.status, repaired.stderr]).toEqual([0, ""]);
   });
 });

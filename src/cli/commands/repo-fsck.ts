@@ -5,6 +5,8 @@ import { loadZstd } from "../../floor/mod.ts";
 import { ComposefsError } from "../../core/errors.ts";
 import { ImageFetcher, openImageSource } from "../../sources/mod.ts";
 import type { ImageSource } from "../../sources/mod.ts";
+import { readOrigin } from "../../store/mod.ts";
+import type { Repository } from "../../store/mod.ts";
 import { checkRepository, repairRepository } from "../../store/fsck/mod.ts";
 import type {
   Finding,
@@ -48,7 +50,7 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
         fetcher: new ImageFetcher({
           repository,
           decompression,
-          openSource: (image) => openSource(image, invocation, io),
+          openSource: (image) => openSource(repository, image, invocation, io),
           signal,
         }),
       });
@@ -67,13 +69,17 @@ interface Done {
   readonly repair?: RepairReport;
 }
 
-/** Where an image came from: its tag tells, unless --source does. A registry is asked for the digest. */
+/**
+ * Where an image came from: --source tells, else what its pull noted, else its tag. A registry is asked
+ * for the digest.
+ */
 async function openSource(
+  repository: Repository,
   { tag, manifestDigest }: TaggedImage,
   invocation: Invocation,
   { env }: Io,
 ): Promise<ImageSource> {
-  const named = invocation.value("source") ?? tag;
+  const named = invocation.value("source") ?? readOrigin(repository, manifestDigest) ?? tag;
   const isRegistry = !/^(?:oci|oci-archive|docker-archive|containers-storage):/.test(named);
   const isPinned = named.includes("@");
   const text =

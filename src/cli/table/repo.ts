@@ -171,7 +171,7 @@ const FSCK: CommandSpec = {
       name: "repair",
       brief: "Repair what is damaged, as far as there is good content somewhere",
       details:
-        "Content is taken from other repositories (--from), EROFS images are made again of their layers, and what is left is fetched from where each image came from: by its tag, or from --source. Nothing takes the place of an object unless it has its digest. What is reported then is what is left.",
+        "Content is taken from other repositories (--from), EROFS images are made again of their layers, and what is left is fetched from where each image came from: as its pull noted it, or else by its tag; --source names another place. Nothing takes the place of an object unless it has its digest. What is reported then is what is left.",
     },
     {
       name: "from",
