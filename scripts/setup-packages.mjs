@@ -24,6 +24,8 @@ const PACKAGE_OF_COMMAND = {
   openssl: "openssl",
   skopeo: "skopeo",
   umoci: "umoci",
+  debootstrap: "debootstrap",
+  setcap: "libcap2-bin",
   podman: "podman",
 };
 
