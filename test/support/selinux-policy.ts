@@ -12,6 +12,9 @@ export const debianPolicyMissing: string | undefined = existsSync(join(debian, "
   ? undefined
   : "needs Debian's SELinux policy: run `npm test` once, or scripts/setup-selinux-policy.mjs";
 
+/** Whether the set-up of tests can get it on this machine. */
+export const debianPolicyObtainable: boolean = existsSync("/etc/debian_version");
+
 /** The files of a policy by name, without `file_contexts` in front: "" or ".local". */
 export type PolicyFiles = Readonly<Record<string, string | Uint8Array>>;
 

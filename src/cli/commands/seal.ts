@@ -94,7 +94,7 @@ function tell(
   if (tag !== undefined) rows.push(["tag", displayText(tag)]);
   rows.push(["signed", signer === undefined ? "no" : "yes"]);
   for (const { role, layer, digest } of entries) rows.push([describeRole(role, layer), digest]);
-  for (const [name, value] of rows) io.out.text(`${name.padEnd(16)}  ${value}\n`);
+  for (const [name, value] of rows) io.out.text(`${name.padEnd(22)} ${value}\n`);
 }
 
 /** A role of a seal, for people. */

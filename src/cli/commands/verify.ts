@@ -50,5 +50,5 @@ function tell(
   if (artifact !== undefined) rows.push(["artifact", artifact]);
   rows.push(["signatures", isSigned ? "hold" : "not looked at, for nobody is trusted (--trust)"]);
   for (const { role, layer, digest } of entries) rows.push([describeRole(role, layer), digest]);
-  for (const [name, value] of rows) io.out.text(`${name.padEnd(16)}  ${value}\n`);
+  for (const [name, value] of rows) io.out.text(`${name.padEnd(22)} ${value}\n`);
 }
