@@ -77,6 +77,7 @@ class ArchiveTarget implements ImageTarget {
   #size = 0;
   /** One member is written after the other. */
   #last: Promise<unknown> = Promise.resolve();
+  #isOpen = true;
 
   constructor(
     dirfd: Fd,
@@ -124,6 +125,7 @@ class ArchiveTarget implements ImageTarget {
       await this.discard();
       throw error;
     }
+    this.#isOpen = false;
     close(this.#file.fd);
     try {
       fsync(this.#dirfd);
@@ -134,6 +136,8 @@ class ArchiveTarget implements ImageTarget {
 
   async discard(): Promise<void> {
     await this.#last;
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
     discardTemporaryFile(this.#file, this.#dirfd);
     close(this.#dirfd);
   }

@@ -69,6 +69,7 @@ class DirectoryTarget implements ImageTarget {
   readonly tag: string | undefined;
   readonly #entries: IndexEntry[] = [];
   readonly #blobDirectories = new Map<string, Fd>();
+  #isOpen = true;
 
   constructor(dirfd: Fd, path: ByteString, tag: string | undefined, name: string) {
     this.name = name;
@@ -122,6 +123,8 @@ class DirectoryTarget implements ImageTarget {
   }
 
   async discard(): Promise<void> {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
     for (const dirfd of this.#blobDirectories.values()) close(dirfd);
     this.#blobDirectories.clear();
     close(this.#dirfd);

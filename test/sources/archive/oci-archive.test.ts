@@ -141,6 +141,19 @@ describe("oci-archive: hostile and broken archives", () => {
     expect([...answers].sort()).toEqual(["corrupt-archive", "corrupt-tar", "read"]);
   });
 
+  test("a flipped bit anywhere is an error of ours, or does no harm", async () => {
+    const whole = ociArchive(await makeImage({ layers: [Buffer.alloc(1024)] }));
+    const answers = new Set<string>();
+    for (let at = 0; at < whole.length; at += 23) {
+      const bytes = Buffer.from(whole);
+      bytes[at]! ^= 1 << (at % 8);
+      answers.add((await answerTo(bytes)).split(":")[0]!);
+    }
+    for (const code of ["read", "content-mismatch", "corrupt-tar", "corrupt-archive"]) {
+      expect([...answers]).toContain(code);
+    }
+  });
+
   test("a cut of a compressed archive is an error", async () => {
     const whole = gzipSync(ociArchive(await makeImage()));
     for (let i = 1; i < 20; i++) {
