@@ -173,7 +173,18 @@ export class TarReader {
     for (const { offset, size } of segments) yield* this.#content(offset, size);
     this.#skips = false;
     yield { kind: "end-of-entry" };
-    yield* this.#pass(tarPadding(entry.storedSize));
+    yield* this.#padding(tarPadding(entry.storedSize));
+  }
+
+  /** Reports the padding behind content. At the end of the archive it may be missing: umoci leaves it out. */
+  *#padding(size: number): Generator<Step, void> {
+    for (let done = 0; done < size;) {
+      const bytes = this.#available(size - done);
+      if (bytes.length > 0) yield this.#raw(bytes);
+      else if (this.#isLast) return;
+      else yield MORE;
+      done += bytes.length;
+    }
   }
 
   /** Reads the map of a sparse file, whichever dialect it is; `undefined` for any other entry. */
@@ -271,7 +282,7 @@ export class TarReader {
     for (let done = 0; done < size;) {
       const bytes = this.#available(size - done);
       if (bytes.length === 0) {
-        yield* this.#more("archive ends inside an extension header or padding");
+        yield* this.#more("archive ends inside an extension header");
         continue;
       }
       copy?.set(bytes, done);

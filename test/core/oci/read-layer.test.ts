@@ -201,8 +201,8 @@ describe("readLayer: streams that are no layers", () => {
     expect(attempt).toThrow(reason);
   });
 
-  test("refuses an archive that ends with an object's padding missing", () => {
-    expect(() => read(streamOf(header({ size: 100 }), 100))).toThrow("padding");
+  test("takes an archive that ends with an object's padding missing", () => {
+    expect(read(streamOf(header({ size: 100 }), 100))).toHaveLength(1);
   });
 
   test("refuses a stream with an object in the padding", () => {

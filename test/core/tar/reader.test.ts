@@ -568,6 +568,8 @@ describe("TarReader: the end of the archive", () => {
   test.each([
     ["nothing", Buffer.alloc(0)],
     ["no blocks of zeros", file],
+    ["no padding behind the last content", file.subarray(0, 512 + 7)],
+    ["a part of that padding", file.subarray(0, 600)],
     ["one block of zeros", Buffer.concat([file, Buffer.alloc(512)])],
     ["two blocks of zeros", archive(file)],
     ["GNU record padding", Buffer.concat([archive(file), Buffer.alloc(10240 - 2048)])],
@@ -585,7 +587,6 @@ describe("TarReader: the end of the archive", () => {
   test.each([
     ["a header", 100],
     ["content", 515],
-    ["padding", 600],
   ])("refuses an archive that ends inside %s", (_, length) => {
     expect(readError(file.subarray(0, length))).toMatchObject({ code: "corrupt-tar", offset: 0 });
   });
@@ -717,17 +718,17 @@ describe("TarReader: pushing", () => {
   });
 
   test("answers every truncation with a result or its own error", () => {
-    let results = 0;
+    const whole = readArchive(sample).entries;
     for (let length = 0; length < sample.length; length++) {
       try {
-        readArchive(sample.subarray(0, length), {}, 4096);
-        results++;
+        const { entries, replay } = readArchive(sample.subarray(0, length), {}, 4096);
+        // Between entries, or in the padding or the zeros behind one, but not inside anything.
+        expect(entries).toEqual(whole.slice(0, entries.length));
+        expect(replay.length).toBe(length);
       } catch (error) {
         expect(error).toBeInstanceOf(ComposefsError);
       }
     }
-    // At the start, between entries, between the blocks of zeros, but not inside anything.
-    expect(results).toBeLessThan(10);
   });
 
   test("answers every flipped bit with a result or its own error", () => {
