@@ -8,7 +8,6 @@ import { loadZstd } from "../../floor/mod.ts";
 import { SealDemand, openImageSource, parseTransport, pullImage } from "../../sources/mod.ts";
 import type {
   LayerLimits,
-  OpenImageOptions,
   PullReport,
   TrustedCertificates,
   VerifiedSeal,
@@ -21,6 +20,7 @@ import { formatCount, formatSize } from "../progress.ts";
 import type { ProgressMode } from "../progress.ts";
 import { openRepository } from "../repository-options.ts";
 import { readTrust } from "../seal-files.ts";
+import { sourceOptions } from "../source-options.ts";
 
 /** Pulls an image. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {
@@ -96,19 +96,6 @@ function originOf(image: ByteString): string {
   if (transport === "docker") return `docker://${place}`;
   if (transport === "containers-storage" || place.startsWith("/")) return image;
   return `${transport}:${Buffer.from(process.cwd()).toString("latin1")}/${place}`;
-}
-
-function sourceOptions(invocation: Invocation, { env }: Io): OpenImageOptions {
-  const authFile = invocation.value("authfile");
-  const verify = invocation.value("tls-verify");
-  return {
-    storage: { environment: env, uid: process.geteuid?.() },
-    registry: {
-      environment: env,
-      authFile,
-      insecure: verify === undefined ? undefined : verify === "false",
-    },
-  };
 }
 
 /** "sha256:" and as many digits as tell layers apart. */

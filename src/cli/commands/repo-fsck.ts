@@ -21,6 +21,7 @@ import type { Invocation } from "../invocation.ts";
 import type { Io } from "../io.ts";
 import { formatCount } from "../progress.ts";
 import { openRepository } from "../repository-options.ts";
+import { sourceOptions } from "../source-options.ts";
 
 /** Files of one image that are named on a terminal; all are in the JSON. */
 const FILES_SHOWN = 10;
@@ -77,14 +78,14 @@ async function openSource(
   repository: Repository,
   { tag, manifestDigest }: TaggedImage,
   invocation: Invocation,
-  { env }: Io,
+  io: Io,
 ): Promise<ImageSource> {
   const named = invocation.value("source") ?? readOrigin(repository, manifestDigest) ?? tag;
   const isRegistry = !/^(?:oci|oci-archive|docker-archive|containers-storage):/.test(named);
   const isPinned = named.includes("@");
   const text =
     isRegistry && !isPinned ? `${named.replace(/:[^:/]*$/, "")}@${manifestDigest}` : named;
-  return openImageSource(text, { registry: { environment: env } });
+  return openImageSource(text, sourceOptions(invocation, io));
 }
 
 function tellAll({ report, repair }: Done, io: Io): void {

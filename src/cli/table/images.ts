@@ -1,6 +1,7 @@
 /** The commands about OCI images in a repository. */
 
 import { PROGRESS_MODES } from "../progress.ts";
+import { SOURCE_OPTIONS } from "../source-options.ts";
 import { REPOSITORY_OPTIONS } from "../repository-options.ts";
 import { TRUST_OPTION } from "../seal-files.ts";
 import type { CommandSpec, OptionSpec } from "../spec.ts";
@@ -70,18 +71,7 @@ const PULL: CommandSpec = {
       name: "no-partial",
       brief: "Fetch zstd:chunked layers whole, also where some of their files are here",
     },
-    {
-      name: "authfile",
-      value: { label: "FILE", kind: "file" },
-      brief: "Take the registry's credentials from this file",
-      details: "Unless told: from the files of podman and docker, and the helpers that they name.",
-    },
-    {
-      name: "tls-verify",
-      value: { label: "BOOL", kind: { choices: ["true", "false"] } },
-      brief:
-        "Whether a registry needs a certificate that is right (what registries.conf says unless told)",
-    },
+    ...SOURCE_OPTIONS,
     {
       name: "progress",
       value: { label: "HOW", kind: { choices: PROGRESS_MODES } },

@@ -1,6 +1,7 @@
 /** `composefs repo`: the commands about a repository as a whole. */
 
 import { REPOSITORY_OPTIONS, REPOSITORY_PATH_OPTIONS } from "../repository-options.ts";
+import { SOURCE_OPTIONS } from "../source-options.ts";
 import type { CommandSpec, OptionSpec, Section } from "../spec.ts";
 
 const JSON_OPTION: OptionSpec = {
@@ -182,8 +183,9 @@ const FSCK: CommandSpec = {
     {
       name: "source",
       value: { label: "IMAGE", kind: "text" },
-      brief: "With --repair: fetch from here, and not from where the tag says",
+      brief: "With --repair: fetch from here, and not from where the image was pulled",
     },
+    ...SOURCE_OPTIONS,
     { name: "metadata-only", brief: "Do not read objects: only look whether they are there" },
     {
       name: "deep",

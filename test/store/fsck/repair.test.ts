@@ -9,11 +9,16 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { basename, dirname, join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { runProgram } from "../../cli/programs.ts";
+import { bin, runProgram } from "../../cli/programs.ts";
+import { startRegistry } from "../../support/docker-registry.ts";
 import { writeOciLayout } from "../../support/layers.ts";
 import { archive, member } from "../../support/tar-bytes.ts";
+import { needs } from "../../support/needs.ts";
+import { skopeoCopy } from "../../support/skopeo.ts";
 import { tempDir } from "../../support/temp.ts";
 
 interface Json {
@@ -88,6 +93,18 @@ function digestOf(path: string): string {
 
 function entry(repository: string, category: string, prefix: string): string {
   return `${category}/${readdirSync(join(repository, category)).find((name) => name.startsWith(prefix))!}`;
+}
+
+/** As `fsck`, while this process goes on. */
+async function start(repository: string, ...args: string[]): Promise<Json & { status: number }> {
+  const all = ["repo", "fsck", "--json", "--repo", repository, ...args];
+  const child = spawn(bin("composefs"), all, { stdio: ["ignore", "pipe", "inherit"] });
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (part: string) => {
+    text += part;
+  });
+  const [status] = (await once(child, "close")) as [number];
+  return { ...(JSON.parse(text) as Json), status };
 }
 
 const tag = (): string => `oci:${layout}`;
@@ -226,3 +243,31 @@ test("repair: a source that has another image by now is refused, and the tag sta
   expect(done.status).toBe(6);
   expect(readlinkSync(join(repository, "streams/refs/oci", ref))).toBe(before);
 });
+
+needs("docker-registry", "skopeo").test(
+  "repair: a registry is asked for the very image that was pulled, though its tag has moved on",
+  async () => {
+    const registry = await startRegistry();
+    const name = `${registry.host}/some/image:v1`;
+    const push = (from: string): void =>
+      skopeoCopy(`oci:${from}`, `docker://${name}`, "--dest-tls-verify=false");
+    push(layout);
+    const repository = join(tempDir(), "repository");
+    runProgram("composefs", ["repo", "init", "--verity=missing-allowed", repository]);
+    const args = ["--quiet", "--repo", repository, "--tls-verify=false", name, "mine"];
+    expect(runProgram("composefs", ["pull", ...args]).stderr).toBe("");
+    const other = join(tempDir(), "layout");
+    mkdirSync(other);
+    writeOciLayout(other, [layerA()]);
+    push(other);
+    // A file of the one layer, the stream of the other, and the EROFS image.
+    writeFileSync(objectWith(repository, file(1)), "damaged");
+    rmSync(objectWith(repository, file(4)));
+    rmSync(objectOf(repository, entry(repository, "streams", "oci-config-")));
+    expect(fsck(repository).hurt[0]).toMatchObject({ name: "mine", isUnusable: true });
+    const done = await start(repository, "--repair", "--tls-verify=false");
+    expect(done).toMatchObject({ ok: true, failures: [], status: 0 });
+    expect(fsck(repository, "--deep").ok).toBe(true);
+  },
+  60_000,
+);
