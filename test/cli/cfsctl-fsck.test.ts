@@ -8,9 +8,10 @@ import {
   realpathSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { cfsctlMissing, runPeer } from "../support/cfsctl.ts";
 import { writeOciLayout } from "../support/layers.ts";
@@ -36,6 +37,9 @@ beforeAll(() => {
   const cwd = tempDir();
   for (const name of ["layout", "root", "root/usr"]) mkdirSync(join(cwd, name));
   writeFileSync(join(cwd, "root/usr/large"), Buffer.alloc(5000, "large"));
+  for (const name of ["root/usr/large", "root/usr", "root"]) {
+    utimesSync(join(cwd, name), 1_700_000_000, 1_700_000_000);
+  }
   writeOciLayout(join(cwd, "layout"), [LAYER]);
   const repo = (...args: string[]) => ours(["--repo", "repo", ...args], { cwd }).status;
   expect(repo("init", "--insecure", "--algorithm", "fsverity-sha256-12")).toBe(0);
@@ -73,9 +77,9 @@ const DAMAGE: Readonly<Record<string, (repo: string) => void>> = {
     }
   },
   "a file in the place of a directory": (repo) => {
-    const [prefix] = readdirSync(join(repo, "objects"));
-    rmSync(join(repo, "objects", prefix!), { recursive: true });
-    writeFileSync(join(repo, "objects", prefix!), "");
+    const directory = dirname(largeObject(repo));
+    rmSync(directory, { recursive: true });
+    writeFileSync(directory, "");
   },
   "a tag that begins with @": (repo) => {
     const target = readlinkSync(join(repo, "streams/refs/oci/web"));
@@ -113,10 +117,18 @@ function report(runLine: typeof runPeer, damage: (repo: string) => void): string
   return parts.join("");
 }
 
+/** Digests of streams depend on the version of zstd, that of an image of a directory on its owner. */
+function masked(text: string): string {
+  return text
+    .replace(/objects\/[0-9a-f]{2}\/[0-9a-f]{62}/g, "objects/…")
+    .replace(/Opening object sha256:[0-9a-f]{64}/g, "Opening object sha256:…")
+    .replace(/(?<!sha256:)\b[0-9a-f]{64}\b/g, "…");
+}
+
 describe("cfsctl fsck", () => {
   test("finds what is wrong, and says it in the same words each time", async () => {
     const reports = Object.entries(DAMAGE).map(
-      ([name, damage]) => `==== ${name}\n${report(ours, damage)}`,
+      ([name, damage]) => `==== ${name}\n${masked(report(ours, damage))}`,
     );
     await expect(reports.join("\n")).toMatchFileSnapshot("cfsctl-fsck.txt");
   }, 240_000);
