@@ -5,9 +5,10 @@ import { ComposefsError } from "../../core/errors.ts";
 /**
  * - `unreachable`: the server cannot have seen the request;
  * - `cut`, `stalled`: it can have; the connection broke, or nothing came any more;
- * - `untrusted`: TLS says that this is not the server that was meant. Never tried again.
+ * - `unknown`: there is no such host; `untrusted`: TLS says that this is not the server that was meant.
+ *   Neither gets better by trying again.
  */
-export type NetworkFailure = "unreachable" | "cut" | "stalled" | "untrusted";
+export type NetworkFailure = "unreachable" | "cut" | "stalled" | "unknown" | "untrusted";
 
 /** `network-failed`, with the kind of failure. */
 export class NetworkError extends ComposefsError {
@@ -38,13 +39,7 @@ const REASONS: Readonly<Record<string, string>> = {
   HPE_INVALID_CONSTANT: "it does not speak HTTP",
 };
 
-const UNREACHABLE = new Set([
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "ECONNREFUSED",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-]);
+const UNREACHABLE = new Set(["EAI_AGAIN", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH"]);
 
 /** Certificates that cannot be trusted, as OpenSSL and Node name it, and in words. */
 const UNTRUSTED: Readonly<Record<string, string>> = {
@@ -88,6 +83,7 @@ export function networkError(error: unknown, url: URL, isConnected: boolean): un
     code in REASONS || code.startsWith("E") || code.startsWith("HPE_") || code === "";
   if (!isNetwork || error instanceof TypeError || error instanceof RangeError) return error;
   const reason = REASONS[code] ?? error.message;
+  if (code === "ENOTFOUND") return new NetworkError(url, reason, "unknown", { cause: error });
   const failure = UNREACHABLE.has(code) && !isConnected ? "unreachable" : "cut";
   return new NetworkError(url, reason, failure, { cause: error });
 }

@@ -19,7 +19,8 @@ export function isPassing(status: number): boolean {
 
 /** Tells whether the same request may get through soon. */
 export function isRetryable(error: unknown): error is NetworkError {
-  return error instanceof NetworkError && error.failure !== "untrusted";
+  if (!(error instanceof NetworkError)) return false;
+  return error.failure !== "untrusted" && error.failure !== "unknown";
 }
 
 /** Counts the tries of one thing. */
