@@ -174,6 +174,30 @@ test("oci-archive: what is given up leaves nothing, and the old archive stays", 
   expect(readdirSync(directory)).toEqual(["image.tar"]);
 });
 
+needs("root", "mount").test("a disk that is full keeps the old image", async () => {
+  const directory = tempDir();
+  run("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", directory]);
+  try {
+    const small = await makeImage({ layers: [Buffer.alloc(1024)], compression: ["none"] });
+    const large = await makeImage({ layers: [Buffer.alloc(8 << 20)], compression: ["none"] });
+    for (const name of [`oci:${directory}/oci:v1`, `oci-archive:${directory}/image.tar:v1`]) {
+      const first = await openImageTarget(name);
+      await putImage(first, small);
+      await first.close();
+      const second = await openImageTarget(name);
+      await expect(putImage(second, large)).rejects.toMatchObject({ errnoName: "ENOSPC" });
+      await second.discard!();
+      await second.discard!();
+      const source = await openImageSource(name);
+      expect((await source.resolve()).descriptor.digest).toBe(small.descriptor.digest);
+      await source.close();
+    }
+    expect(readdirSync(directory).sort()).toEqual(["image.tar", "oci"]);
+  } finally {
+    run("umount", [directory]);
+  }
+});
+
 needs("time").test(
   "a writer that is killed leaves the old layout or the new one",
   async () => {
