@@ -122,12 +122,16 @@ class Check {
   }
 
   #report(kind: FindingKind, where: string, detail: string, digest?: FsVerityDigest): void {
-    const severity = kind === "unexpected-file" ? "note" : "damage";
+    const severity = "damage";
     this.#findings.push({ kind, severity, where: where as ByteString, digest, detail });
   }
 
   #reportStrange(files: readonly StrangeFile[]): void {
-    for (const { path, reason } of files) this.#report("unexpected-file", path, reason);
+    for (const { path, reason, mayHideRefs } of files) {
+      const severity = mayHideRefs === undefined ? "note" : "damage";
+      const kind = "unexpected-file";
+      this.#findings.push({ kind, severity, where: path, digest: undefined, detail: reason });
+    }
   }
 
   #checkMetadata(): void {

@@ -72,8 +72,12 @@ function nameWithVerity(
 ): boolean {
   const { dirfd } = repository.objects;
   const path = file.name ?? `/proc/self/fd/${file.fd}`;
-  const fd = openat(dirfd, path, O_RDONLY);
-  close(file.fd);
+  let fd: Fd;
+  try {
+    fd = openat(dirfd, path, O_RDONLY);
+  } finally {
+    close(file.fd);
+  }
   const reading: TemporaryFile = { fd, name: file.name };
   let isNamed = false;
   try {

@@ -191,9 +191,8 @@ function unknowable(links: RepositoryLinks, mounts: LiveMounts): GcDamage[] {
     neededBy: where,
     reason: "it reads the objects of this repository, and is not in it",
   }));
-  // A directory of refs that cannot be listed hides roots; so does what is in the place of one.
-  for (const { path, reason } of [...links.streams.strange, ...links.images.strange]) {
-    if (!/^(?:streams|images)(?:\/refs(?:\/|$)|$)/.test(path)) continue;
+  for (const { path, reason, mayHideRefs } of [...links.streams.strange, ...links.images.strange]) {
+    if (mayHideRefs === undefined) continue;
     const where = displayText(path);
     damage.push({ what: `ref ${where}`, digest: undefined, neededBy: where, reason });
   }

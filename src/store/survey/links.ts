@@ -33,6 +33,8 @@ export interface StrangeFile {
   readonly path: ByteString;
   /** What is strange about it: `a directory, not a symlink`. */
   readonly reason: string;
+  /** There may be refs in it that could not be read. */
+  readonly mayHideRefs?: true;
 }
 
 /** A ref: a name that keeps something alive. */
@@ -69,6 +71,8 @@ class LinkReader {
   readonly #category: Category;
   readonly #entries = new Map<ByteString, FsVerityDigest>();
   readonly #refs: Ref[] = [];
+  /** Links among the refs that lead elsewhere, and the entries that their targets end with. */
+  readonly #odd: Ref[] = [];
   readonly #temporary: ByteString[] = [];
   readonly #strange: StrangeFile[] = [];
 
@@ -84,6 +88,7 @@ class LinkReader {
         else this.#readEntry(dirfd, name, type);
       }
     });
+    this.#refs.push(...this.#odd.filter(({ entry }) => this.#entries.has(entry)));
     return {
       category: this.#category,
       entries: this.#entries,
@@ -104,7 +109,8 @@ class LinkReader {
 
   #readRefs(parent: Fd, name: ByteString, path: ByteString, depth: number): void {
     if (depth > MAX_DEPTH) {
-      this.#strange.push({ path, reason: `directories more than ${MAX_DEPTH} deep` });
+      const reason = `directories more than ${MAX_DEPTH} deep`;
+      this.#strange.push({ path, reason, mayHideRefs: true });
       return;
     }
     this.#inDirectory(
@@ -125,14 +131,17 @@ class LinkReader {
     }
     const target = this.#readLink(dirfd, name, type, path);
     if (target === undefined) return;
+    const below = path.slice(`${this.#category}/refs/`.length) as ByteString;
     const entry = entryOfRef(target, depth);
-    if (entry === undefined) {
-      const reason = `a ref that does not lead to an entry of ${this.#category}`;
-      this.#strange.push({ path, reason });
+    if (entry !== undefined) {
+      this.#refs.push({ category: this.#category, name: below, entry });
       return;
     }
-    const below = path.slice(`${this.#category}/refs/`.length) as ByteString;
-    this.#refs.push({ category: this.#category, name: below, entry });
+    const reason = `a ref that does not lead to an entry of ${this.#category}`;
+    this.#strange.push({ path, reason });
+    // composefs-rs looks at the last part of the target alone: what it keeps is kept here, too.
+    const last = target.slice(target.lastIndexOf("/") + 1) as ByteString;
+    this.#odd.push({ category: this.#category, name: below, entry: last });
   }
 
   /** The target of a link; `undefined` for what is none, which is noted. */
@@ -171,7 +180,7 @@ class LinkReader {
       // A link instead of a directory could lead anywhere: what hangs on it cannot be known.
       const isNone = ["ENOTDIR", "ELOOP"].includes(error.errnoName);
       const reason = isNone ? "not a directory" : `cannot be opened: ${describeErrno(error.errno)}`;
-      this.#strange.push({ path, reason });
+      this.#strange.push({ path, reason, mayHideRefs: true });
       return;
     }
     try {

@@ -201,13 +201,31 @@ describe("gc: files that do not belong", () => {
     expect(repository.files()).toEqual(before);
   });
 
-  test("among the refs may be roots that cannot be read: nothing goes", async () => {
+  test("among the refs are no reason to stop, unless composefs-rs would take them for refs", async () => {
+    const repository = new SampleRepository();
+    const garbage = repository.put("garbage");
+    const kept = repository.stream("kept", {});
+    writeFileSync(repository.at("streams/refs/README"), "");
+    symlinkSync("/nowhere", repository.at("streams/refs/absolute"));
+    symlinkSync("/elsewhere/kept", repository.at("streams/refs/odd"));
+    const plan = await collect(repository);
+    expect(plan.damage).toEqual([]);
+    expect([...plan.objects]).toEqual([garbage]);
+    expect(plan.strange.map(({ path }) => path)).toEqual([
+      "streams/refs/README",
+      "streams/refs/absolute",
+      "streams/refs/odd",
+    ]);
+    expect(repository.objects()).toEqual([kept]);
+  });
+
+  test("a link in the place of a directory of refs may hide some: nothing goes", async () => {
     const repository = new SampleRepository();
     repository.put("garbage");
-    symlinkSync("/nowhere", repository.at("streams/refs/absolute"));
+    rmSync(repository.at("streams/refs"), { recursive: true });
+    symlinkSync("/", repository.at("streams/refs"));
     const plan = await collect(repository);
-    expect(plan.damage).toMatchObject([{ what: "ref streams/refs/absolute" }]);
-    expect(plan.held).toMatchObject({ objects: 1 });
+    expect(plan.damage).toMatchObject([{ what: "ref streams/refs" }]);
     expect(repository.objects()).toHaveLength(1);
   });
 
