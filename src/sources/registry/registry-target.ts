@@ -48,21 +48,21 @@ export function openRegistryTarget(
   const endpoint = pushEndpoint(registries, reference);
   const client = clientFor(endpoint, registries, options);
   const place = { client, repository: reference.repository };
-  const tag = reference.tag ?? DEFAULT_TAG;
-  const name = `docker://${formatImageReference({ ...reference, tag })}`;
-  return new RegistryTarget(name, place, tag, options);
+  const name = `docker://${formatImageReference({ ...reference, tag: reference.tag ?? DEFAULT_TAG })}`;
+  return new RegistryTarget(name, place, reference.tag, options);
 }
 
 /** See {@link openRegistryTarget}. */
 export class RegistryTarget implements ImageTarget {
   readonly name: string;
-  readonly tag: string;
+  /** As the name says it; `latest` stands in for it only at the end, and not for what is about another. */
+  readonly tag: string | undefined;
   readonly #place: Repository;
   readonly #options: UploadOptions;
   /** To be tagged in the end. */
   #last: { readonly bytes: Uint8Array; readonly mediaType: string } | undefined;
 
-  constructor(name: string, place: Repository, tag: string, options: UploadOptions) {
+  constructor(name: string, place: Repository, tag: string | undefined, options: UploadOptions) {
     this.name = name;
     this.#place = place;
     this.tag = tag;
@@ -123,7 +123,8 @@ export class RegistryTarget implements ImageTarget {
     const last = this.#last;
     this.#last = undefined;
     try {
-      if (last !== undefined) await this.putManifest(last.bytes, last.mediaType, this.tag);
+      if (last === undefined) return;
+      await this.putManifest(last.bytes, last.mediaType, this.tag ?? DEFAULT_TAG);
     } finally {
       await this.discard();
     }

@@ -209,7 +209,12 @@ needs("docker-registry", "skopeo").describe("openRegistryTarget", () => {
     for (const name of ["a", "b", "a"]) {
       digests.push(await target.putManifest(about(name), MANIFEST));
     }
+    // Nothing is tagged that the name does not tag: an image may be the latest there.
+    expect(target.tag).toBeUndefined();
     await target.close();
+    expect(() =>
+      skopeoRaw(`docker://${registry.host}/${repository}`, "--tls-verify=false"),
+    ).toThrow(/manifest unknown/);
     const source = openRegistrySource(`${proxy.host}/${repository}:one`, { insecure: true });
     const found = await source.referrers(image.digest, { artifactType: "test/signature" });
     expect(found.map(({ digest }) => digest)).toEqual(digests.slice(0, 2));
