@@ -80,7 +80,8 @@ export function loadLibzstd(): Zstd | undefined {
 }
 
 function bind(): Functions {
-  const library = koffi.load("libzstd.so.1");
+  // Its own functions first: newer Nodes have a zstd of another version inside, and show its names.
+  const library = koffi.load("libzstd.so.1", { deep: true });
   const buffers =
     "void *dst, size_t dst_size, void *dst_at, const void *src, size_t src_size, void *src_at";
   return {

@@ -21,6 +21,7 @@ import {
   openat,
   preadFully,
   pwriteFully,
+  syncfs,
 } from "../floor/mod.ts";
 import type { Fd } from "../floor/mod.ts";
 import { ComposefsError } from "../core/errors.ts";
@@ -80,6 +81,8 @@ export function writeMetaFile(
       file = { ...made, fd: openat(AT_FDCWD, `/proc/self/fd/${made.fd}`, O_RDONLY) };
       close(made.fd);
       seal(file.fd, metadata);
+      // btrfs: what fsync(2) writes of a file that has just got fs-verity may lack the descriptor.
+      syncfs(file.fd);
     }
     nameTemporaryFile(file, dirfd, dirfd, META_JSON, options);
   } catch (error) {
@@ -88,9 +91,13 @@ export function writeMetaFile(
     throw error;
   }
   // btrfs makes nothing durable of a file before it has a name.
-  fsync(file.fd);
+  if (verity === "required") {
+    syncfs(file.fd);
+  } else {
+    fsync(file.fd);
+    fsync(dirfd);
+  }
   close(file.fd);
-  fsync(dirfd);
   return true;
 }
 

@@ -2,7 +2,7 @@
 
 import { execFileSync, spawnSync } from "node:child_process";
 import {
-  cpSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -30,7 +30,7 @@ function makeArchive(mark: string): Uint8Array {
   const copy = (path: string): void => {
     const target = join(root, path.startsWith("/usr/") ? path : `/usr${path}`);
     mkdirSync(dirname(target), { recursive: true });
-    cpSync(path, target, { dereference: true });
+    copyFileSync(path, target);
   };
   for (const program of PROGRAMS) {
     copy(`/usr/bin/${program}`);

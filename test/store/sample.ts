@@ -131,10 +131,17 @@ export class SampleRepository {
 
   /** Every file and link, as paths in byte order. */
   files(): string[] {
-    return readdirSync(this.directory, { recursive: true, withFileTypes: true })
-      .filter((entry) => !entry.isDirectory())
-      .map((entry) => relative(this.directory, join(entry.parentPath, entry.name)))
-      .sort();
+    const found: string[] = [];
+    const directories = [this.directory];
+    // `recursive` would follow links to directories on newer Nodes.
+    for (const directory of directories) {
+      for (const entry of readdirSync(directory, { withFileTypes: true })) {
+        const path = join(directory, entry.name);
+        if (entry.isDirectory()) directories.push(path);
+        else found.push(relative(this.directory, path));
+      }
+    }
+    return found.sort();
   }
 
   /** The digests of all objects, in order. */

@@ -54,9 +54,11 @@ export function* objectPieces(
 
 /** `cfsctl transaction`: holds the lock until a signal ends it. */
 export function transaction({ settings }: CfsctlCall): Promise<number> {
-  return withRepository(settings, () =>
-    interruptible<number>(
-      (signal) =>
+  // Signals are listened to before the lock is there for others to see.
+  return interruptible<number>((signal) =>
+    withRepository(
+      settings,
+      () =>
         new Promise((_, reject) => {
           const forever = setInterval(() => undefined, 2 ** 30);
           signal.addEventListener("abort", () => {
