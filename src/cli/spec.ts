@@ -104,6 +104,12 @@ export interface ProgramSpec extends CommandSpec {
 export const HELP_OPTION: OptionSpec = { name: "help", brief: "Show this help and exit" };
 export const VERSION_OPTION: OptionSpec = { name: "version", brief: "Show the version and exit" };
 
+/** `--json`, of every command whose output is data; its help says in which shape. */
+export const JSON_OPTION: OptionSpec = {
+  name: "json",
+  brief: "Print JSON, in the shape described below",
+};
+
 /** How an option is written: `-o, --name=LABEL`. */
 export function formatOption(option: OptionSpec): string {
   const label = option.value?.label;

@@ -6,7 +6,7 @@ import { openArchiveFiles } from "./archive/open-archive.ts";
 import type { ArchiveOptions } from "./archive/open-archive.ts";
 import { openStorageSource } from "./containers-storage/storage-source.ts";
 import type { StorageOptions } from "./containers-storage/storage-conf.ts";
-import { parseDockerReference } from "./docker-archive/docker-manifest.ts";
+import { parseFileReference } from "./file-reference.ts";
 import { DockerArchiveSource } from "./docker-archive/docker-source.ts";
 import type { ImageSource } from "./image-source.ts";
 import { openDirectoryFiles } from "./layout/directory-files.ts";
@@ -44,7 +44,7 @@ export async function openImageSource(
       return new LayoutSource(files, reference);
     }
     case "docker-archive": {
-      const { path, reference } = parseDockerReference(place);
+      const { path, reference } = parseFileReference(place);
       const files = await openArchiveFiles(path as ByteString, name, options);
       return new DockerArchiveSource(files, reference);
     }

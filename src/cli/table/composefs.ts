@@ -3,7 +3,7 @@
 import { EXIT_MEANINGS } from "../exit.ts";
 import { PROGRESS_MODES } from "../progress.ts";
 import { REPOSITORY_OPTIONS } from "../repository-options.ts";
-import { HELP_OPTION, VERSION_OPTION } from "../spec.ts";
+import { HELP_OPTION, JSON_OPTION, VERSION_OPTION } from "../spec.ts";
 import type { CommandSpec, OptionSpec, ProgramSpec, Section } from "../spec.ts";
 import { CONTENT_OPTIONS, FORMAT_VERSIONS } from "./mkcomposefs.ts";
 import { EXPORT_COMMANDS } from "./export.ts";
@@ -11,11 +11,6 @@ import { IMAGE_COMMANDS } from "./images.ts";
 import { REPO_COMMANDS } from "./repo.ts";
 import { USE_COMMANDS } from "./use.ts";
 import { SEAL_COMMANDS } from "./seal.ts";
-
-const JSON_OPTION: OptionSpec = {
-  name: "json",
-  brief: "Print JSON, in the shape described below",
-};
 
 const BASEDIR_OPTION: OptionSpec = {
   name: "basedir",

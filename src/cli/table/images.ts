@@ -4,12 +4,8 @@ import { PROGRESS_MODES } from "../progress.ts";
 import { SOURCE_OPTIONS } from "../source-options.ts";
 import { REPOSITORY_OPTIONS } from "../repository-options.ts";
 import { TRUST_OPTION } from "../seal-files.ts";
-import type { CommandSpec, OptionSpec } from "../spec.ts";
-
-const JSON_OPTION: OptionSpec = {
-  name: "json",
-  brief: "Print JSON, in the shape described below",
-};
+import { JSON_OPTION } from "../spec.ts";
+import type { CommandSpec } from "../spec.ts";
 
 /** How images in a repository are named. */
 const REFERENCES =

@@ -2,12 +2,8 @@
 
 import { REPOSITORY_OPTIONS, REPOSITORY_PATH_OPTIONS } from "../repository-options.ts";
 import { SOURCE_OPTIONS } from "../source-options.ts";
-import type { CommandSpec, OptionSpec, Section } from "../spec.ts";
-
-const JSON_OPTION: OptionSpec = {
-  name: "json",
-  brief: "Print JSON, in the shape described below",
-};
+import { JSON_OPTION } from "../spec.ts";
+import type { CommandSpec, Section } from "../spec.ts";
 
 const METADATA_KEYS: Section["terms"] & object = [
   ["path", "path of the repository, as text"],

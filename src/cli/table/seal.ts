@@ -2,12 +2,8 @@
 
 import { REPOSITORY_OPTIONS } from "../repository-options.ts";
 import { TRUST_OPTION } from "../seal-files.ts";
-import type { CommandSpec, OptionSpec } from "../spec.ts";
-
-const JSON_OPTION: OptionSpec = {
-  name: "json",
-  brief: "Print JSON, in the shape described below",
-};
+import { JSON_OPTION } from "../spec.ts";
+import type { CommandSpec } from "../spec.ts";
 
 const ENTRIES_TERM: readonly [string, string] = [
   "entries",

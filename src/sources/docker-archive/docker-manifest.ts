@@ -10,6 +10,7 @@ import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
 import { parseJsonDocument, shown } from "../../core/oci/json.ts";
 import type { JsonValue } from "../../core/oci/json.ts";
+import type { FileReference } from "../file-reference.ts";
 import { corruptArchive } from "../image-files.ts";
 
 /** One image of an archive. */
@@ -20,12 +21,6 @@ export interface DockerImage {
   /** The lowest first. */
   readonly layerPaths: readonly ByteString[];
 }
-
-/** Which image of an archive is meant. */
-export type DockerReference =
-  | { readonly kind: "any" }
-  | { readonly kind: "tag"; readonly tag: string }
-  | { readonly kind: "place"; readonly place: number };
 
 const IMAGES_MAX = 10_000;
 const TAGS_MAX = 10_000;
@@ -43,30 +38,10 @@ export function parseDockerManifest(bytes: Uint8Array): DockerImage[] {
   }));
 }
 
-/** Splits `PATH`, `PATH:NAME`, `PATH:NAME:TAG` and `PATH:@PLACE`. Throws `invalid-reference`. */
-export function parseDockerReference(text: string): {
-  readonly path: string;
-  readonly reference: DockerReference;
-} {
-  const colon = text.indexOf(":");
-  const path = colon < 0 ? text : text.slice(0, colon);
-  if (path === "") {
-    throw new ComposefsError(
-      "invalid-reference",
-      `Cannot parse image name ${shown(text)}: it has no path`,
-    );
-  }
-  const tag = colon < 0 ? "" : text.slice(colon + 1);
-  if (tag === "") return { path, reference: { kind: "any" } };
-  const place = /^@(\d{1,9})$/.exec(tag)?.[1];
-  if (place !== undefined) return { path, reference: { kind: "place", place: Number(place) } };
-  return { path, reference: { kind: "tag", tag } };
-}
-
 /** Finds an image. Throws `corrupt-archive` and `invalid-reference`. */
 export function findDockerImage(
   images: readonly DockerImage[],
-  reference: DockerReference,
+  reference: FileReference,
   name: string,
 ): DockerImage {
   const [first, second] = images;

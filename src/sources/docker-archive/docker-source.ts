@@ -23,7 +23,7 @@ import type { ImageSource, ResolvedImage, SourceCallOptions } from "../image-sou
 import { sha256Digest } from "../sha256-digest.ts";
 import { readVerified, verifyContent } from "../verify-content.ts";
 import { findDockerImage, parseDockerManifest } from "./docker-manifest.ts";
-import type { DockerReference } from "./docker-manifest.ts";
+import type { FileReference } from "../file-reference.ts";
 
 const MANIFEST_JSON = "manifest.json" as ByteString;
 
@@ -42,10 +42,10 @@ interface KnownImage extends ResolvedImage {
 export class DockerArchiveSource implements ImageSource {
   readonly name: string;
   readonly #files: ImageFiles;
-  readonly #reference: DockerReference;
+  readonly #reference: FileReference;
   #known: Promise<KnownImage> | undefined;
 
-  constructor(files: ImageFiles, reference: DockerReference) {
+  constructor(files: ImageFiles, reference: FileReference) {
     this.name = files.name;
     this.#files = files;
     this.#reference = reference;

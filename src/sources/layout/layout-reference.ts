@@ -11,15 +11,14 @@ import { shown } from "../../core/oci/json.ts";
 import { isOciDigest } from "../../core/oci/oci-digest.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import { formatPlatform } from "../../core/oci/platform.ts";
+import { parseFileReference } from "../file-reference.ts";
+import type { FileReference } from "../file-reference.ts";
 import { corruptArchive } from "../image-files.ts";
 
 /** What stands behind the path. */
 export type LayoutReference =
-  | { readonly kind: "any" }
-  | { readonly kind: "tag"; readonly tag: string }
-  | { readonly kind: "digest"; readonly digest: OciDigest }
-  /** From 0, in the order of the index. */
-  | { readonly kind: "place"; readonly place: number };
+  | FileReference
+  | { readonly kind: "digest"; readonly digest: OciDigest };
 
 /** The tag of an image in a layout. */
 export const REF_NAME_ANNOTATION = "org.opencontainers.image.ref.name";
@@ -43,19 +42,7 @@ export function parseLayoutReference(text: string): {
     const path = text.slice(0, at).replace(/:.*$/s, "");
     if (path !== "") return { path, reference: { kind: "digest", digest } };
   }
-  const colon = text.indexOf(":");
-  const path = colon < 0 ? text : text.slice(0, colon);
-  if (path === "") {
-    throw new ComposefsError(
-      "invalid-reference",
-      `Cannot parse image name ${shown(text)}: it has no path`,
-    );
-  }
-  const tag = colon < 0 ? "" : text.slice(colon + 1);
-  if (tag === "") return { path, reference: { kind: "any" } };
-  const place = /^@(\d{1,9})$/.exec(tag)?.[1];
-  if (place !== undefined) return { path, reference: { kind: "place", place: Number(place) } };
-  return { path, reference: { kind: "tag", tag } };
+  return parseFileReference(text);
 }
 
 /**

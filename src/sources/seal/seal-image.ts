@@ -3,11 +3,9 @@
  * manifest or in an artifact.
  */
 
-import { createHash } from "node:crypto";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { formattedDigest } from "../../core/fsverity/formatted-digest.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
-import { formatOciDigest } from "../../core/oci/oci-digest.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import type { SealRole } from "../../core/oci/seal-key.ts";
 import { sealArtifact, sealManifest } from "../../core/oci/write-seal.ts";
@@ -15,6 +13,7 @@ import type { NewSealEntry } from "../../core/oci/write-seal.ts";
 import type { Zstd } from "../../floor/mod.ts";
 import { manifestStreamName, putArtifact, putManifest, tagRef } from "../../store/mod.ts";
 import type { OciImage, Repository } from "../../store/mod.ts";
+import { sha256Digest } from "../sha256-digest.ts";
 import { actualDigest, sealedImageOf } from "./sealed-image.ts";
 import type { Signer } from "./signer.ts";
 
@@ -73,7 +72,7 @@ export async function sealImage(
 
   function putInline(): OciDigest {
     const bytes = sealManifest(image.manifestBytes, repo.algorithm, entries);
-    const digest = sha256(bytes);
+    const digest = sha256Digest(bytes);
     const config = { digest: image.configDigest, stream: image.configStream };
     putManifest(transaction, { digest, bytes }, config, image.layers, zstd);
     if (options.tag !== undefined) {
@@ -85,8 +84,8 @@ export async function sealImage(
   function putAsArtifact(): OciDigest {
     const { manifestBytes, manifestDigest: digest, manifest } = image;
     const subject = { mediaType: manifest.mediaType, digest, size: manifestBytes.length };
-    const made = sealArtifact(subject, repo.algorithm, entries, sha256);
-    const document = { digest: sha256(made.manifest), bytes: made.manifest };
+    const made = sealArtifact(subject, repo.algorithm, entries, sha256Digest);
+    const document = { digest: sha256Digest(made.manifest), bytes: made.manifest };
     const blobs = made.blobs.map(({ descriptor, bytes }) => ({ digest: descriptor.digest, bytes }));
     putArtifact(transaction, { manifest: document, blobs }, options.tag, zstd);
     return document.digest;
@@ -113,8 +112,4 @@ async function newEntries(
     entries.push({ role, digest, signature, ...(layer === undefined ? {} : { layer }) });
   }
   return entries;
-}
-
-function sha256(bytes: Uint8Array): OciDigest {
-  return formatOciDigest("sha256", createHash("sha256").update(bytes).digest());
 }
