@@ -38,7 +38,7 @@ function tell(plan: GcPlan, dryRun: boolean, io: Io): void {
   if (dryRun) {
     for (const link of plan.links) out.text(`- ${displayText(link)}\n`);
     for (const digest of plan.objects) out.text(`- object ${digest}\n`);
-    for (const path of plan.temporary) out.text(`- ${displayText(path)}\n`);
+    for (const path of [...plan.origins, ...plan.temporary]) out.text(`- ${displayText(path)}\n`);
   }
   const verb = dryRun ? "Would remove" : "Removed";
   const { streams, images } = plan.linkCount;
@@ -76,6 +76,7 @@ function tellJson(plan: GcPlan, dryRun: boolean, io: Io): void {
     streams: plan.linkCount.streams,
     images: plan.linkCount.images,
     links: plan.links.map(displayText),
+    origins: plan.origins.map(displayText),
     temporary: plan.temporary.map(displayText),
     kept: plan.kept,
     held: plan.held,

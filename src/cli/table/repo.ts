@@ -142,6 +142,7 @@ const GC: CommandSpec = {
         ["dryRun", "true if nothing was removed"],
         ["objects, objectBytes", "number and bytes of the objects that go"],
         ["streams, images, links", "numbers of names that go, and their paths"],
+        ["origins", "paths of notes of where images came from that go with them"],
         ["temporary", "paths of unfinished files that go"],
         ["kept", "objects and bytes of what is needed"],
         ["held", "objects and bytes of what stays only because of damage"],

@@ -60,7 +60,7 @@ async function lockExclusively(
 ): Promise<void> {
   if (flock(repository.dirfd, "exclusive", { wait: false })) return;
   onWait?.();
-  // flock(2) would block the thread, and be deaf to an interrupt.
+  // A flock(2) that blocks cannot be taken back, in whatever thread: see decision 0053.
   for (let waited = 0; waited < waitMilliseconds; waited += POLL_MILLISECONDS) {
     await delay(POLL_MILLISECONDS, undefined, signal === undefined ? {} : { signal });
     if (flock(repository.dirfd, "exclusive", { wait: false })) return;

@@ -54,7 +54,7 @@ export async function executeGc(
     if (removed % REPORT_EVERY === 0) options.onProgress?.(removed);
     await turns.next();
   }
-  for (const path of plan.temporary) {
+  for (const path of [...plan.origins, ...plan.temporary]) {
     unlinkIfThere(repository.dirfd, path);
     await turns.next();
   }

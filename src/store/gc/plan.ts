@@ -9,7 +9,6 @@
  * name goes, unless the caller gives it up. See docs/decisions/0053-garbage-collection.md.
  */
 
-import { displayText } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { openImage } from "../../core/erofs/reader.ts";
 import type { ErofsImage } from "../../core/erofs/reader.ts";
@@ -17,12 +16,13 @@ import { ComposefsError } from "../../core/errors.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import { SyscallError, close, fileSourceOf, lstatatIfExists } from "../../floor/mod.ts";
 import type { Fd } from "../../floor/mod.ts";
+import { manifestStreamName } from "../oci/names.ts";
+import { listOrigins } from "../oci/origins.ts";
 import { openObjectFile } from "../survey/check-object.ts";
 import { DigestList } from "../survey/digest-list.ts";
 import type { DigestTable } from "../survey/digest-table.ts";
 import { readLinks } from "../survey/links.ts";
 import type { CategoryLinks, StrangeFile } from "../survey/links.ts";
-import { objectOfName } from "../survey/names.ts";
 import { readUnfinished } from "../survey/unfinished.ts";
 import { readObjectDirectories } from "../survey/objects.ts";
 import type { Category, RepositoryFiles } from "../survey/repository-files.ts";
@@ -30,7 +30,8 @@ import { Turns } from "../survey/turns.ts";
 import { findLiveMounts } from "./live-mounts.ts";
 import type { ImageShape, LiveMounts } from "./live-mounts.ts";
 import { markReachable } from "./mark.ts";
-import type { GcDamage, GcRoot, Mark, RepositoryLinks } from "./mark.ts";
+import type { GcDamage, Mark, RepositoryLinks } from "./mark.ts";
+import { mountRoots, namedRoots, refRoots, unknowable } from "./roots.ts";
 
 /** Options of {@link planGc}. */
 export interface GcOptions {
@@ -61,6 +62,8 @@ export interface GcPlan {
   readonly links: readonly ByteString[];
   /** How many of them are in each category. */
   readonly linkCount: Readonly<Record<Category, number>>;
+  /** Notes of where images came from that go or are gone, as paths. */
+  readonly origins: readonly ByteString[];
   /** Files that somebody left unfinished, as paths. */
   readonly temporary: readonly ByteString[];
   /** What stays because something that has to stay cannot be read. */
@@ -101,6 +104,7 @@ export async function planGc(repository: RepositoryFiles, options: GcOptions): P
   return {
     ...swept,
     ...deadLinks(links, mark, holds, deadRefs),
+    origins: holds ? [] : deadOrigins(repository, links, mark),
     temporary: [
       ...swept.temporary,
       ...[
@@ -113,90 +117,6 @@ export async function planGc(repository: RepositoryFiles, options: GcOptions): P
     damage,
     strange: [...links.streams.strange, ...links.images.strange, ...swept.strange],
   };
-}
-
-/** The roots that refs are, and the refs that lead to nothing. */
-function refRoots(
-  repository: RepositoryFiles,
-  links: RepositoryLinks,
-): { roots: GcRoot[]; damage: GcDamage[]; deadRefs: ByteString[] } {
-  const roots: GcRoot[] = [];
-  const damage: GcDamage[] = [];
-  const deadRefs: ByteString[] = [];
-  for (const { category, entries, refs } of [links.images, links.streams]) {
-    const kind = category === "streams" ? "stream" : "image";
-    for (const { name, entry } of refs) {
-      const why = `${category}/refs/${displayText(name)}`;
-      const digest = entries.get(entry) ?? digestInName(repository, category, entry);
-      if (digest !== undefined) {
-        roots.push({ kind, digest, why });
-      } else {
-        const reason = `there is no ${category}/${displayText(entry)}`;
-        damage.push({ what: `ref ${why}`, digest: undefined, neededBy: why, reason });
-        deadRefs.push(`${category}/refs/${name}` as ByteString);
-      }
-    }
-  }
-  return { roots, damage, deadRefs };
-}
-
-/** The name of an image is its digest: its entry may be lost, but not what it led to. */
-function digestInName(
-  { algorithm }: RepositoryFiles,
-  category: Category,
-  entry: ByteString,
-): FsVerityDigest | undefined {
-  if (category === "streams") return undefined;
-  return objectOfName(entry.slice(0, 2), entry.slice(2), algorithm);
-}
-
-function namedRoots(links: RepositoryLinks, names: readonly ByteString[]): GcRoot[] {
-  return names.flatMap((name) => {
-    const why = `--root ${displayText(name)}`;
-    const stream = links.streams.entries.get(name);
-    const image = links.images.entries.get(name);
-    if (stream === undefined && image === undefined) {
-      throw new ComposefsError(
-        "not-in-repository",
-        `Cannot keep "${displayText(name)}": no stream and no image has this name`,
-        { hint: "Name an entry of streams/ or images/, without the directory" },
-      );
-    }
-    const roots: GcRoot[] = [];
-    if (stream !== undefined) roots.push({ kind: "stream", digest: stream, why });
-    if (image !== undefined) roots.push({ kind: "image", digest: image, why });
-    return roots;
-  });
-}
-
-function mountRoots(links: RepositoryLinks, mounts: LiveMounts): GcRoot[] {
-  const roots: GcRoot[] = [];
-  for (const [digest, where] of mounts.images) {
-    roots.push({ kind: "image", digest, why: `mounted on ${where}` });
-  }
-  const [unidentified] = mounts.unidentified;
-  if (unidentified === undefined) return roots;
-  const why = `may be mounted on ${unidentified}`;
-  for (const digest of new Set(links.images.entries.values())) {
-    roots.push({ kind: "image", digest, why });
-  }
-  return roots;
-}
-
-/** What makes it impossible to know what is needed, beside what cannot be read. */
-function unknowable(links: RepositoryLinks, mounts: LiveMounts): GcDamage[] {
-  const damage = mounts.foreignImages.map((where) => ({
-    what: `image mounted on ${where}`,
-    digest: undefined,
-    neededBy: where,
-    reason: "it reads the objects of this repository, and is not in it",
-  }));
-  for (const { path, reason, mayHideRefs } of [...links.streams.strange, ...links.images.strange]) {
-    if (mayHideRefs === undefined) continue;
-    const where = displayText(path);
-    damage.push({ what: `ref ${where}`, digest: undefined, neededBy: where, reason });
-  }
-  return damage;
 }
 
 /** Reads the super blocks of all images; those that have none cannot be mounted. */
@@ -297,4 +217,16 @@ function deadLinks(
     linkCount[path.startsWith("streams/") ? "streams" : "images"]++;
   }
   return { links: dead, linkCount };
+}
+
+/** The notes of images whose manifest has no entry that stays. */
+function deadOrigins(
+  repository: RepositoryFiles,
+  { streams }: RepositoryLinks,
+  mark: Mark,
+): ByteString[] {
+  return listOrigins(repository).flatMap(({ manifestDigest, path }) => {
+    const stream = streams.entries.get(manifestStreamName(manifestDigest));
+    return stream !== undefined && mark.reached.has(stream) ? [] : [path];
+  });
 }

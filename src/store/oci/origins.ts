@@ -1,12 +1,15 @@
 /**
  * Where the images of a repository came from, so that a damaged object can be fetched again from there:
- * a file for each manifest in `origins/`, which other programs pass over. Nothing depends on it.
+ * a file for each manifest in `origins/`, which other programs pass over. Nothing depends on it; garbage
+ * collection removes the notes of images that are gone.
  */
 
 import { byteString } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { isOciDigest } from "../../core/oci/oci-digest.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import {
+  O_DIRECTORY,
   O_NOFOLLOW,
   O_RDONLY,
   SyscallError,
@@ -21,6 +24,8 @@ import {
   preadFully,
 } from "../../floor/mod.ts";
 import type { Repository } from "../repository.ts";
+import { kindOfEntry, sortedEntries } from "../survey/directory-entries.ts";
+import type { RepositoryFiles } from "../survey/repository-files.ts";
 
 const DIRECTORY = "origins" as ByteString;
 /** More than any name of an image. */
@@ -54,6 +59,33 @@ export function noteOrigin(repo: Repository, manifestDigest: OciDigest, name: st
     writeNote(repo, pathOf(manifestDigest), Buffer.from(`${name}\n`, "latin1"));
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
+  }
+}
+
+/** Where a note is, and of what. */
+export interface OriginNote {
+  readonly manifestDigest: OciDigest;
+  /** Path in the repository. */
+  readonly path: ByteString;
+}
+
+/** All notes, in byte order. What is no regular file of such a name is passed over. */
+export function listOrigins({ dirfd }: Pick<RepositoryFiles, "dirfd">): OriginNote[] {
+  let fd;
+  try {
+    fd = openat(dirfd, DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return [];
+    throw error;
+  }
+  try {
+    return sortedEntries(fd).flatMap((entry) => {
+      const manifestDigest: string = entry.name;
+      if (!isOciDigest(manifestDigest) || kindOfEntry(fd, entry) !== "file") return [];
+      return { manifestDigest, path: pathOf(manifestDigest) };
+    });
+  } finally {
+    close(fd);
   }
 }
 

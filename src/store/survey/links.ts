@@ -7,10 +7,8 @@
 
 import { concatByteStrings } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
-import { kindOfMode } from "../../core/tree/node.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import {
-  DT,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_RDONLY,
@@ -18,12 +16,12 @@ import {
   close,
   describeErrno,
   isErrno,
-  lstatatIfExists,
   openat,
-  readDirectory,
   readlinkat,
 } from "../../floor/mod.ts";
 import type { Fd } from "../../floor/mod.ts";
+import { kindOfEntry, sortedEntries } from "./directory-entries.ts";
+import type { SurveyedEntry } from "./directory-entries.ts";
 import { entryOfRef, isTemporaryName, objectOfLink } from "./names.ts";
 import type { Category, RepositoryFiles } from "./repository-files.ts";
 
@@ -82,10 +80,11 @@ class LinkReader {
   }
 
   read(): CategoryLinks {
-    this.#inDirectory(this.#repository.dirfd, this.#category as ByteString, (dirfd, names) => {
-      for (const [name, type] of names) {
+    this.#inDirectory(this.#repository.dirfd, this.#category as ByteString, (dirfd, entries) => {
+      for (const entry of entries) {
+        const { name } = entry;
         if (name === "refs") this.#readRefs(dirfd, name, join(this.#category, name), 0);
-        else this.#readEntry(dirfd, name, type);
+        else this.#readEntry(dirfd, entry);
       }
     });
     this.#refs.push(...this.#odd.filter(({ entry }) => this.#entries.has(entry)));
@@ -98,9 +97,10 @@ class LinkReader {
     };
   }
 
-  #readEntry(dirfd: Fd, name: ByteString, type: number): void {
+  #readEntry(dirfd: Fd, entry: SurveyedEntry): void {
+    const { name } = entry;
     const path = join(this.#category, name);
-    const target = this.#readLink(dirfd, name, type, path);
+    const target = this.#readLink(dirfd, entry, path);
     if (target === undefined) return;
     const digest = objectOfLink(target, this.#repository.algorithm);
     if (digest !== undefined) this.#entries.set(name, digest);
@@ -116,20 +116,20 @@ class LinkReader {
     this.#inDirectory(
       parent,
       name,
-      (dirfd, names) => {
-        for (const [each, type] of names) this.#readRef(dirfd, each, type, path, depth);
+      (dirfd, entries) => {
+        for (const entry of entries) this.#readRef(dirfd, entry, path, depth);
       },
       path,
     );
   }
 
-  #readRef(dirfd: Fd, name: ByteString, type: number, parent: ByteString, depth: number): void {
-    const path = join(parent, name);
-    if (kindOf(dirfd, name, type) === "directory") {
-      this.#readRefs(dirfd, name, path, depth + 1);
+  #readRef(dirfd: Fd, link: SurveyedEntry, parent: ByteString, depth: number): void {
+    const path = join(parent, link.name);
+    if (kindOfEntry(dirfd, link) === "directory") {
+      this.#readRefs(dirfd, link.name, path, depth + 1);
       return;
     }
-    const target = this.#readLink(dirfd, name, type, path);
+    const target = this.#readLink(dirfd, link, path);
     if (target === undefined) return;
     const below = path.slice(`${this.#category}/refs/`.length) as ByteString;
     const entry = entryOfRef(target, depth);
@@ -145,8 +145,9 @@ class LinkReader {
   }
 
   /** The target of a link; `undefined` for what is none, which is noted. */
-  #readLink(dirfd: Fd, name: ByteString, type: number, path: ByteString): ByteString | undefined {
-    const kind = kindOf(dirfd, name, type);
+  #readLink(dirfd: Fd, entry: SurveyedEntry, path: ByteString): ByteString | undefined {
+    const { name } = entry;
+    const kind = kindOfEntry(dirfd, entry);
     if (kind === undefined) return undefined; // gone meanwhile
     if (isTemporaryName(name) && (kind === "symlink" || kind === "file")) {
       this.#temporary.push(path);
@@ -164,11 +165,11 @@ class LinkReader {
     }
   }
 
-  /** Runs `work` with a directory and its names in byte order; one that is no directory is noted. */
+  /** Runs `work` with a directory and its entries in byte order; one that is no directory is noted. */
   #inDirectory(
     parent: Fd,
     name: ByteString,
-    work: (dirfd: Fd, names: [ByteString, number][]) => void,
+    work: (dirfd: Fd, entries: readonly SurveyedEntry[]) => void,
     path: ByteString = name,
   ): void {
     let dirfd: Fd;
@@ -184,26 +185,11 @@ class LinkReader {
       return;
     }
     try {
-      const names = readDirectory(dirfd).map((each): [ByteString, number] => [
-        each.name as ByteString,
-        each.type,
-      ]);
-      work(
-        dirfd,
-        names.sort((a, b) => (a[0] < b[0] ? -1 : 1)),
-      );
+      work(dirfd, sortedEntries(dirfd));
     } finally {
       close(dirfd);
     }
   }
-}
-
-function kindOf(dirfd: Fd, name: ByteString, type: number): ReturnType<typeof kindOfMode> {
-  if (type === DT.lnk) return "symlink";
-  if (type === DT.dir) return "directory";
-  if (type === DT.reg) return "file";
-  const stat = lstatatIfExists(dirfd, name);
-  return stat === undefined ? undefined : kindOfMode(stat.mode);
 }
 
 function join(directory: string, name: ByteString): ByteString {

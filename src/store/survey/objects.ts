@@ -5,9 +5,7 @@
 
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
-import { kindOfMode } from "../../core/tree/node.ts";
 import {
-  DT,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_RDONLY,
@@ -15,11 +13,10 @@ import {
   close,
   describeErrno,
   isErrno,
-  lstatatIfExists,
   openat,
-  readDirectory,
 } from "../../floor/mod.ts";
 import type { Fd } from "../../floor/mod.ts";
+import { kindOfEntry, sortedEntries } from "./directory-entries.ts";
 import type { StrangeFile } from "./links.ts";
 import { isObjectPrefix, isTemporaryName, objectOfName } from "./names.ts";
 import type { RepositoryFiles } from "./repository-files.ts";
@@ -50,8 +47,9 @@ export function* readObjectDirectories(
     const prefixes: ByteString[] = [];
     const temporary: ByteString[] = [];
     const strange: StrangeFile[] = [];
-    for (const { name, type } of sortedEntries(top)) {
-      const kind = kindOf(top, name, type);
+    for (const entry of sortedEntries(top)) {
+      const { name } = entry;
+      const kind = kindOfEntry(top, entry);
       if (kind === undefined) continue;
       if (kind === "directory" && isObjectPrefix(name)) prefixes.push(name);
       else if (kind === "file" && isTemporaryName(name)) temporary.push(name);
@@ -85,8 +83,9 @@ function* readOne(
     const objects: FsVerityDigest[] = [];
     const temporary: ByteString[] = [];
     const strange: StrangeFile[] = [];
-    for (const { name, type } of sortedEntries(dirfd)) {
-      const kind = kindOf(dirfd, name, type);
+    for (const entry of sortedEntries(dirfd)) {
+      const { name } = entry;
+      const kind = kindOfEntry(dirfd, entry);
       if (kind === undefined) continue;
       const digest = objectOfName(prefix, name, repository.algorithm);
       if (kind === "file" && digest !== undefined) objects.push(digest);
@@ -111,16 +110,4 @@ function openDirectory(parent: Fd, name: ByteString): Fd | SyscallError | undefi
     if (error instanceof SyscallError) return error;
     throw error;
   }
-}
-
-function sortedEntries(dirfd: Fd): { readonly name: ByteString; readonly type: number }[] {
-  const entries = readDirectory(dirfd) as { readonly name: ByteString; readonly type: number }[];
-  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-function kindOf(dirfd: Fd, name: ByteString, type: number): ReturnType<typeof kindOfMode> {
-  if (type === DT.reg) return "file";
-  if (type === DT.dir) return "directory";
-  const stat = lstatatIfExists(dirfd, name);
-  return stat === undefined ? undefined : kindOfMode(stat.mode);
 }

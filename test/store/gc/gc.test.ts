@@ -419,6 +419,57 @@ describe("gc: live mounts", () => {
   });
 });
 
+describe("gc: notes of where images came from", () => {
+  const manifestDigest = (n: number): string => `sha256:${String(n).repeat(64)}`;
+
+  function noted(repository: SampleRepository): void {
+    mkdirSync(repository.at("origins"));
+    for (const n of [1, 2, 3]) {
+      writeFileSync(repository.at("origins", manifestDigest(n)), `docker://host/name:${n}\n`);
+    }
+    repository.stream(`oci-manifest-${manifestDigest(1)}`, { inline: "kept" });
+    repository.ref("streams", "oci/kept", `oci-manifest-${manifestDigest(1)}`);
+    repository.stream(`oci-manifest-${manifestDigest(2)}`, { inline: "without a tag" });
+  }
+
+  test("go with the streams of the manifests they are about", async () => {
+    const repository = new SampleRepository();
+    noted(repository);
+    const dry = await collect(repository, { dryRun: true });
+    const plan = await collect(repository);
+    expect(plan.origins).toEqual([2, 3].map((n) => `origins/${manifestDigest(n)}`));
+    expect(dry.origins).toEqual(plan.origins);
+    const notes = repository.files().filter((file) => file.startsWith("origins/"));
+    expect(notes).toEqual([`origins/${manifestDigest(1)}`]);
+  });
+
+  test("stay while damage holds objects: a repair may need them", async () => {
+    const repository = new SampleRepository();
+    noted(repository);
+    repository.ref("streams", "oci/lost", `oci-manifest-${manifestDigest(3)}`);
+    const before = repository.files();
+    expect((await collect(repository)).origins).toEqual([]);
+    expect(repository.files()).toEqual(before);
+  });
+
+  test("are regular files named by a digest: all else is left alone", async () => {
+    const repository = new SampleRepository();
+    mkdirSync(repository.at("origins", manifestDigest(4)), { recursive: true });
+    symlinkSync("elsewhere", repository.at("origins", manifestDigest(5)));
+    writeFileSync(repository.at("origins/README"), "");
+    const elsewhere = new SampleRepository();
+    noted(elsewhere);
+    const linked = new SampleRepository();
+    symlinkSync(elsewhere.at("origins"), linked.at("origins"));
+    for (const each of [repository, linked]) {
+      const before = each.files();
+      expect((await collect(each)).origins).toEqual([]);
+      expect(each.files()).toEqual(before);
+    }
+    expect(elsewhere.files()).toContain(`origins/${manifestDigest(2)}`);
+  });
+});
+
 test("gc: an abort stops it, and what is left is sound", async () => {
   const repository = new SampleRepository();
   const kept = taggedImage(repository, "kept");
