@@ -15,10 +15,10 @@ import {
   lstatatIfExists,
   openat,
   pwriteFully,
-  readlinkat,
   writeFully,
 } from "./file.ts";
 import type { Fd } from "./file.ts";
+import { readlinkat } from "./names.ts";
 import { createTemporaryFile, discardTemporaryFile, nameTemporaryFile } from "./temporary-file.ts";
 import type { TemporaryFile } from "./temporary-file.ts";
 

@@ -12,6 +12,7 @@ export * from "./lock.ts";
 export * from "./loop.ts";
 export * from "./mount-log.ts";
 export * from "./mount.ts";
+export * from "./names.ts";
 export * from "./open-beneath.ts";
 export * from "./private-directory.ts";
 export * from "./read-directory.ts";

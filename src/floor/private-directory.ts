@@ -3,7 +3,8 @@
 import { randomBytes } from "node:crypto";
 import type { BytePath } from "./byte-path.ts";
 import { isErrno } from "./errors.ts";
-import { AT_FDCWD, mkdirat } from "./file.ts";
+import { AT_FDCWD } from "./file.ts";
+import { mkdirat } from "./names.ts";
 
 /** Makes an empty directory, mode 0700, named `prefix` and random digits; returns its path. */
 export function makePrivateDirectory(prefix: BytePath): BytePath {

@@ -9,22 +9,9 @@ import { randomBytes } from "node:crypto";
 
 import type { BytePath } from "./byte-path.ts";
 import { isErrno } from "./errors.ts";
-import {
-  O_CREAT,
-  O_EXCL,
-  O_RDONLY,
-  O_RDWR,
-  O_TMPFILE,
-  close,
-  fsync,
-  linkFd,
-  linkat,
-  openat,
-  renameat,
-  symlinkat,
-  unlinkat,
-} from "./file.ts";
+import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TMPFILE, close, fsync, openat } from "./file.ts";
 import type { Fd } from "./file.ts";
+import { linkFd, linkat, renameat, symlinkat, unlinkat, unlinkatIfExists } from "./names.ts";
 
 /** A file without its final name. */
 export interface TemporaryFile {
@@ -128,12 +115,7 @@ export function nameTemporaryFile(
 /** Closes the file and removes its temporary name, if it still has one. */
 export function discardTemporaryFile(file: TemporaryFile, dirfd: Fd): void {
   close(file.fd);
-  if (file.name === undefined) return;
-  try {
-    unlinkat(dirfd, file.name);
-  } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error;
-  }
+  if (file.name !== undefined) unlinkatIfExists(dirfd, file.name);
 }
 
 function renameTemporary(

@@ -8,8 +8,9 @@
 
 import { EROFS_BLKSIZ } from "../core/erofs/format.ts";
 import { isErrno } from "../floor/errors.ts";
-import { AT_FDCWD, O_DIRECTORY, O_PATH, close, openat, rmdirat } from "../floor/file.ts";
+import { AT_FDCWD, O_DIRECTORY, O_PATH, close, openat } from "../floor/file.ts";
 import type { Fd } from "../floor/file.ts";
+import { rmdirat } from "../floor/names.ts";
 import {
   MNT_DETACH,
   MOUNT_ATTR_RDONLY,

@@ -15,11 +15,10 @@ import {
   close,
   flock,
   fsync,
-  isErrno,
   lstatatIfExists,
-  mkdirat,
+  mkdiratIfMissing,
   openat,
-  rmdirat,
+  rmdiratIfEmpty,
 } from "../floor/mod.ts";
 import type { Fd } from "../floor/mod.ts";
 import { readMetaFile, writeMetaFile } from "./meta-file.ts";
@@ -68,7 +67,7 @@ export function initRepository(path: ByteString, options: InitOptions): InitResu
     if (made) syncParent(dirfd);
     return result;
   } catch (error) {
-    if (made) removeIfEmpty(path);
+    if (made) rmdiratIfEmpty(AT_FDCWD, path);
     throw error;
   } finally {
     close(dirfd);
@@ -161,22 +160,10 @@ function describeFormats({ default: version, extra }: ErofsFormats): string {
 
 /** Returns whether it made it. */
 function makeDirectory(path: ByteString): boolean {
-  if (lstatatIfExists(AT_FDCWD, path) !== undefined) return false;
-  try {
-    mkdirat(AT_FDCWD, path, REPOSITORY_MODE);
-    return true;
-  } catch (error) {
-    if (isErrno(error, "EEXIST")) return false;
-    throw error;
-  }
-}
-
-function removeIfEmpty(path: ByteString): void {
-  try {
-    rmdirat(AT_FDCWD, path);
-  } catch (error) {
-    if (!isErrno(error, "ENOTEMPTY", "EEXIST", "ENOENT")) throw error;
-  }
+  return (
+    lstatatIfExists(AT_FDCWD, path) === undefined &&
+    mkdiratIfMissing(AT_FDCWD, path, REPOSITORY_MODE)
+  );
 }
 
 function syncParent(dirfd: Fd): void {

@@ -16,8 +16,8 @@ import {
   openat,
   readlinkat,
   replaceSymlink,
-  rmdirat,
-  unlinkat,
+  rmdiratIfEmpty,
+  unlinkatIfExists,
 } from "../floor/mod.ts";
 import type { Fd } from "../floor/mod.ts";
 import { REFS } from "./names.ts";
@@ -79,11 +79,8 @@ export function removeRefLink(dirfd: Fd, kind: RefKind, name: ByteString): boole
   if (readLink(dirfd, path) === undefined) return false;
   const parent = openat(dirfd, parentOf(path), O_RDONLY | O_DIRECTORY);
   try {
-    unlinkat(dirfd, path);
+    if (!unlinkatIfExists(dirfd, path)) return false;
     fsync(parent);
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return false;
-    throw error;
   } finally {
     close(parent);
   }
@@ -112,12 +109,7 @@ function makeParents(dirfd: Fd, path: ByteString): void {
 
 function removeEmptyParents(dirfd: Fd, path: ByteString, keep: number): void {
   for (let at = parentOf(path); at.length >= keep; at = parentOf(at)) {
-    try {
-      rmdirat(dirfd, at);
-    } catch (error) {
-      if (isErrno(error, "ENOTEMPTY", "EEXIST", "ENOENT")) return;
-      throw error;
-    }
+    if (!rmdiratIfEmpty(dirfd, at)) return;
   }
 }
 

@@ -11,7 +11,6 @@ import {
   close,
   createTemporaryFile,
   discardTemporaryFile,
-  enableVerity,
   fchmod,
   fstat,
   fsync,
@@ -27,13 +26,12 @@ import type { Fd } from "../floor/mod.ts";
 import { ComposefsError } from "../core/errors.ts";
 import { META_JSON, formatMetadata, parseMetadata } from "./metadata.ts";
 import type { RepositoryMetadata } from "./metadata.ts";
+import { enableVerityWhenFree } from "./objects/enable-verity.ts";
 import type { Verity } from "./objects/staged-object.ts";
 
 const META_MODE = 0o644;
 /** One byte more than is allowed tells that there are too many. */
 const READ_MAX = (1 << 20) + 1;
-const BUSY_TRIES = 20;
-const BUSY_WAIT = 5;
 
 /** The metadata, and the mode that the file puts the repository into. */
 export interface MetaFile {
@@ -102,19 +100,10 @@ export function writeMetaFile(
 }
 
 function seal(fd: Fd, metadata: RepositoryMetadata): void {
-  for (let tries = 1; ; tries++) {
-    try {
-      if (enableVerity(fd, metadata.algorithm) !== "unsupported") return;
-    } catch (error) {
-      // A child process that was just forked holds a copy of the writing descriptor until it runs.
-      if (!isErrno(error, "ETXTBSY") || tries === BUSY_TRIES) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_WAIT);
-      continue;
-    }
-    throw new ComposefsError(
-      "verity-missing",
-      `Cannot enable fs-verity on "${META_JSON}": the file system does not support it`,
-      { hint: "choose another file system, or allow that fs-verity is missing" },
-    );
-  }
+  if (enableVerityWhenFree(fd, metadata.algorithm) !== "unsupported") return;
+  throw new ComposefsError(
+    "verity-missing",
+    `Cannot enable fs-verity on "${META_JSON}": the file system does not support it`,
+    { hint: "choose another file system, or allow that fs-verity is missing" },
+  );
 }

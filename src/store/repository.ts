@@ -21,7 +21,7 @@ import {
   fsync,
   isErrno,
   lstatatIfExists,
-  mkdirat,
+  mkdiratIfMissing,
   openat,
 } from "../floor/mod.ts";
 import type { Fd } from "../floor/mod.ts";
@@ -226,12 +226,7 @@ export class Repository {
   }
 
   #makeObjects(): void {
-    try {
-      mkdirat(this.dirfd, OBJECTS, DIRECTORY_MODE);
-      fsync(this.dirfd);
-    } catch (error) {
-      if (!isErrno(error, "EEXIST")) throw error;
-    }
+    if (mkdiratIfMissing(this.dirfd, OBJECTS, DIRECTORY_MODE)) fsync(this.dirfd);
   }
 
   /** An entry of this name, or else the entry that a ref of this name points to. */

@@ -1,12 +1,5 @@
 import { spawnSync } from "node:child_process";
-import {
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { lstatSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
@@ -22,20 +15,14 @@ import {
   discardTemporaryFile,
   displayPath,
   fstat,
-  linkat,
   lstatat,
   lstatatIfExists,
-  mkdirat,
   nameTemporaryFile,
   openat,
   pread,
   preadFully,
   pwriteFully,
   readDirectory,
-  readlinkat,
-  renameat,
-  rmdirat,
-  unlinkat,
 } from "#src/floor/mod.ts";
 import { needs } from "../support/needs.ts";
 import { tempDir } from "../support/temp.ts";
@@ -161,29 +148,6 @@ describe("pread, pwriteFully", () => {
     expect(pread(fd, into, 100)).toBe(0);
     close(fd);
     expect(readFileSync(path, "latin1")).toBe("\0\0\0content");
-  });
-});
-
-describe("names", () => {
-  test("mkdirat, renameat, linkat, unlinkat, rmdirat, readlinkat do what they say", () => {
-    const path = tempDir();
-    mkdirSync(join(path, "a"));
-    const dir = open(path);
-    mkdirat(dir, "\xfe", 0o755);
-    rmdirat(dir, "a");
-    close(openat(dir, "f", O_CREAT | O_RDWR, 0o600));
-    linkat(dir, "f", dir, "\xfe/g");
-    renameat(dir, "f", dir, "h");
-    expect(errnoOf(() => linkat(dir, "h", dir, "\xfe/g"))).toBe("EEXIST");
-    unlinkat(dir, "h");
-    symlinkSync(Buffer.from("\xff target", "latin1"), join(path, "link"));
-    expect(readlinkat(dir, "link")).toBe("\xff target");
-    expect(
-      readDirectory(dir)
-        .map(({ name }) => name)
-        .sort(),
-    ).toEqual(["link", "\xfe"]);
-    close(dir);
   });
 });
 

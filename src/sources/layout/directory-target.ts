@@ -10,7 +10,6 @@ import type { Descriptor } from "../../core/oci/descriptor.ts";
 import { ociDigestAlgorithm, ociDigestHex } from "../../core/oci/oci-digest.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import { createAtomicFile } from "../../floor/atomic-file.ts";
-import { isErrno } from "../../floor/errors.ts";
 import {
   AT_FDCWD,
   O_DIRECTORY,
@@ -18,11 +17,11 @@ import {
   close,
   fsync,
   lstatatIfExists,
-  mkdirat,
   openat,
   pwriteFully,
 } from "../../floor/file.ts";
 import type { Fd } from "../../floor/file.ts";
+import { mkdiratIfMissing } from "../../floor/names.ts";
 import { flock } from "../../floor/lock.ts";
 import { readDirectory } from "../../floor/read-directory.ts";
 import {
@@ -50,11 +49,11 @@ export function openLayoutTarget(
   tag: string | undefined,
   name: string,
 ): ImageTarget {
-  makeDirectory(AT_FDCWD, path);
+  mkdiratIfMissing(AT_FDCWD, path, DIRECTORY_MODE);
   const dirfd = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
   try {
     if (lstatatIfExists(dirfd, OCI_LAYOUT) === undefined) startLayout(dirfd, path, name);
-    makeDirectory(dirfd, "blobs");
+    mkdiratIfMissing(dirfd, "blobs", DIRECTORY_MODE);
   } catch (error) {
     close(dirfd);
     throw error;
@@ -147,7 +146,7 @@ class DirectoryTarget implements ImageTarget {
     const algorithm = ociDigestAlgorithm(digest);
     let dirfd = this.#blobDirectories.get(algorithm);
     if (dirfd === undefined) {
-      makeDirectory(this.#dirfd, `blobs/${algorithm}`);
+      mkdiratIfMissing(this.#dirfd, `blobs/${algorithm}`, DIRECTORY_MODE);
       dirfd = openat(this.#dirfd, `blobs/${algorithm}`, O_RDONLY | O_DIRECTORY);
       this.#blobDirectories.set(algorithm, dirfd);
     }
@@ -168,14 +167,6 @@ function startLayout(dirfd: Fd, path: ByteString, name: string): void {
   // First the index of nothing: a directory with the other file is a layout for every reader.
   writeFile(`${path}/${INDEX_JSON}`, addIndexEntries(undefined, []));
   writeFile(`${path}/${OCI_LAYOUT}`, OCI_LAYOUT_CONTENT);
-}
-
-function makeDirectory(dirfd: Fd, path: string): void {
-  try {
-    mkdirat(dirfd, path, DIRECTORY_MODE);
-  } catch (error) {
-    if (!isErrno(error, "EEXIST")) throw error;
-  }
 }
 
 function writeFile(path: string, bytes: Uint8Array): void {

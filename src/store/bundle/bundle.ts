@@ -24,9 +24,9 @@ import {
   O_RDONLY,
   close,
   createAtomicFile,
-  isErrno,
   lstatatIfExists,
   mkdirat,
+  mkdiratIfMissing,
   openat,
   readDirectory,
   rmdirat,
@@ -58,7 +58,7 @@ export interface BundleRequest {
 export function makeBundle(repo: Repository, { directory, digest, config }: BundleRequest): void {
   const undo: (() => void)[] = [];
   try {
-    if (makeDirectory(directory)) undo.push(() => rmdirat(AT_FDCWD, directory));
+    if (mkdiratIfMissing(AT_FDCWD, directory, 0o700)) undo.push(() => rmdirat(AT_FDCWD, directory));
     else assertEmpty(directory);
     const make = (name: string): ByteString => {
       const path = `${directory}/${name}` as ByteString;
@@ -101,16 +101,6 @@ export function removeBundle(
   removeTree(path(UPPER));
   unlinkat(AT_FDCWD, path(CONFIG));
   rmdirat(AT_FDCWD, directory);
-}
-
-function makeDirectory(directory: ByteString): boolean {
-  try {
-    mkdirat(AT_FDCWD, directory, 0o700);
-    return true;
-  } catch (error) {
-    if (isErrno(error, "EEXIST")) return false;
-    throw error;
-  }
 }
 
 function assertEmpty(directory: ByteString): void {

@@ -8,7 +8,6 @@
  * writing leaves at most a cut record at the end, which the next writer cuts off.
  */
 
-import { objectPath } from "../../core/fsverity/digest.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import { ociDigestBytes } from "../../core/oci/oci-digest.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
@@ -45,6 +44,7 @@ import {
   recordSize,
 } from "./format.ts";
 import type { ContentEntry } from "./format.ts";
+import { isAlive } from "./is-alive.ts";
 import { KeyTable } from "./key-table.ts";
 
 /** Records that are read, and at most kept before they are written, at a time. */
@@ -183,10 +183,7 @@ export class ContentIndex {
   }
 
   #ifAlive(entry: ContentEntry | undefined): ContentEntry | undefined {
-    if (entry === undefined) return undefined;
-    const path = `objects/${objectPath(entry.digest)}`;
-    const stat = lstatatIfExists(this.#repository.dirfd, path);
-    return stat?.size === entry.size ? entry : undefined;
+    return entry !== undefined && isAlive(this.#repository, entry) ? entry : undefined;
   }
 
   /** Appends to the file that has the name now, making it first if need be. */

@@ -16,14 +16,12 @@ import {
   discardTemporaryFile,
   fstat,
   isErrno,
-  lstatatIfExists,
   nameTemporaryFile,
   openat,
   preadFully,
   pwriteFully,
 } from "../../floor/mod.ts";
 import type { Fd } from "../../floor/mod.ts";
-import { objectPath } from "../../core/fsverity/digest.ts";
 import { readLinks } from "../survey/links.ts";
 import { readObjectDirectories } from "../survey/objects.ts";
 import type { RepositoryFiles } from "../survey/repository-files.ts";
@@ -39,6 +37,7 @@ import {
   recordSize,
 } from "./format.ts";
 import type { ContentEntry } from "./format.ts";
+import { isAlive } from "./is-alive.ts";
 
 /** Options of {@link rebuildContentIndex}. */
 export interface RebuildOptions {
@@ -178,8 +177,4 @@ function hashFile(
   } finally {
     close(fd);
   }
-}
-
-function isAlive(repository: RepositoryFiles, { digest, size }: ContentEntry): boolean {
-  return lstatatIfExists(repository.dirfd, `objects/${objectPath(digest)}`)?.size === size;
 }

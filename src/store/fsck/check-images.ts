@@ -8,7 +8,7 @@ import { objectPath } from "../../core/fsverity/digest.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import type { FileContent } from "../../core/tree/node.ts";
 import { SyscallError, close, fileSourceOf } from "../../floor/mod.ts";
-import { openObjectFile } from "../survey/check-object.ts";
+import { openObjectOrFault } from "../survey/check-object.ts";
 import { objectOfName } from "../survey/names.ts";
 import type { RepositoryFiles } from "../survey/repository-files.ts";
 import type { ObjectStates } from "./object-states.ts";
@@ -43,7 +43,7 @@ export function checkImage(
     return { digest, trouble, isObjectDamaged, lacks, files, fileCount };
   };
   if (objects.faultOf(digest) !== undefined) return result("its object is damaged", true);
-  const fd = openObjectFile(repository.dirfd, digest);
+  const fd = openObjectOrFault(repository.dirfd, digest);
   if (typeof fd !== "number") return result(fd.detail, true);
   try {
     const image = openImage(fileSourceOf(fd, digest));

@@ -7,7 +7,7 @@ import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import type { Decompression } from "../../core/splitstream/compression.ts";
 import { SplitStream } from "../../core/splitstream/reader.ts";
 import { SyscallError, close, fileSourceOf } from "../../floor/mod.ts";
-import { openObjectFile } from "../survey/check-object.ts";
+import { openObjectOrFault } from "../survey/check-object.ts";
 import type { RepositoryFiles } from "../survey/repository-files.ts";
 import type { ObjectStates } from "./object-states.ts";
 
@@ -37,7 +37,7 @@ export function checkStream(
   if (objects.faultOf(digest) !== undefined) {
     return { ...base, trouble: "its object is damaged", isObjectDamaged: true };
   }
-  const fd = openObjectFile(repository.dirfd, digest);
+  const fd = openObjectOrFault(repository.dirfd, digest);
   if (typeof fd !== "number") return { ...base, trouble: fd.detail, isObjectDamaged: true };
   try {
     const stream = new SplitStream(fileSourceOf(fd, displayText(name)));

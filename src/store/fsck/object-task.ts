@@ -2,7 +2,7 @@
 
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import { close } from "../../floor/mod.ts";
-import { ObjectChecker, openObjectFile } from "../survey/check-object.ts";
+import { ObjectChecker, openObjectOrFault } from "../survey/check-object.ts";
 import type { ObjectFault } from "../survey/check-object.ts";
 import type { RepositoryFiles } from "../survey/repository-files.ts";
 
@@ -38,7 +38,7 @@ export class ObjectTaskRunner {
   }
 
   #fault(digest: FsVerityDigest): ObjectFault | undefined {
-    const fd = openObjectFile(this.#config.dirfd, digest);
+    const fd = openObjectOrFault(this.#config.dirfd, digest);
     if (typeof fd !== "number") return fd;
     try {
       return this.#checker.check(fd, digest, this.#config.thorough);

@@ -13,17 +13,7 @@ import { ComposefsError } from "../../core/errors.ts";
 import { objectPath } from "../../core/fsverity/digest.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import type { Decompression } from "../../core/splitstream/compression.ts";
-import {
-  AT_FDCWD,
-  O_NONBLOCK,
-  O_RDONLY,
-  SyscallError,
-  close,
-  isErrno,
-  openat,
-  unlinkat,
-} from "../../floor/mod.ts";
-import type { Fd } from "../../floor/mod.ts";
+import { SyscallError, unlinkatIfExists } from "../../floor/mod.ts";
 import { openOciImage } from "../oci/image.ts";
 import type { OciImage } from "../oci/image.ts";
 import {
@@ -35,14 +25,13 @@ import {
 } from "../oci/names.ts";
 import { regenerateErofs } from "../oci/regenerate.ts";
 import type { Repository } from "../repository.ts";
-import { ObjectChecker, openObjectFile } from "../survey/check-object.ts";
 import { readLinks } from "../survey/links.ts";
 import { checkRepository } from "./check-repository.ts";
 import type { FsckOptions } from "./check-repository.ts";
+import { DamagedObjects } from "./damaged-objects.ts";
+import type { RepairedObject } from "./damaged-objects.ts";
 import type { FsckReport } from "./finding.ts";
 import type { ObjectFetcher, TaggedImage } from "./object-fetcher.ts";
-import { replaceObject } from "./replace-object.ts";
-import type { GoodContent } from "./replace-object.ts";
 
 /** Options of {@link repairRepository}. */
 export interface RepairOptions extends FsckOptions {
@@ -58,7 +47,7 @@ export interface RepairReport {
   /** What is left. */
   readonly after: FsckReport;
   /** Objects that are whole again, with where their content came from. */
-  readonly repaired: readonly { readonly digest: FsVerityDigest; readonly from: string }[];
+  readonly repaired: readonly RepairedObject[];
   /** What could not be done, for people. */
   readonly failures: readonly string[];
 }
@@ -78,23 +67,18 @@ export async function repairRepository(
 }
 
 class Repair {
-  readonly repaired: { digest: FsVerityDigest; from: string }[] = [];
   readonly failures: string[] = [];
   readonly #repository: Repository;
   readonly #options: RepairOptions;
   readonly #decompression: Decompression;
-  readonly #damaged: Set<FsVerityDigest>;
+  readonly #damaged: DamagedObjects;
   readonly #tags: readonly TaggedImage[];
 
   constructor(repository: Repository, options: RepairOptions, report: FsckReport) {
     this.#repository = repository;
     this.#options = options;
     this.#decompression = options.decompression;
-    this.#damaged = new Set(
-      report.findings.flatMap(({ kind, digest }) =>
-        digest !== undefined && kind.startsWith("object-") ? [digest] : [],
-      ),
-    );
+    this.#damaged = new DamagedObjects(repository, report);
     const hurt = new Set<string>(report.hurt.map(({ name }) => name));
     const broken = new Set<string>(
       report.findings.flatMap(({ where, severity }) => (severity === "damage" ? [where] : [])),
@@ -107,8 +91,12 @@ class Repair {
     });
   }
 
+  get repaired(): readonly RepairedObject[] {
+    return this.#damaged.repaired;
+  }
+
   async run(): Promise<void> {
-    for (const digest of this.#damaged) this.#takeFromHere(digest);
+    this.#damaged.takeFromHere(this.#options.from ?? []);
     await this.#linkImages();
     for (const tagged of this.#tags) await this.#attempt(tagged, () => this.#remakeImages(tagged));
     const { fetcher } = this.#options;
@@ -127,41 +115,6 @@ class Repair {
       this.#options.signal?.throwIfAborted();
       if (!(error instanceof ComposefsError || error instanceof SyscallError)) throw error;
       this.failures.push(`image ${displayText(tag)}: ${error.message}`);
-    }
-  }
-
-  #replace(digest: FsVerityDigest, content: GoodContent, from: string): boolean {
-    if (!replaceObject(this.#repository, digest, content)) return false;
-    this.#damaged.delete(digest);
-    this.repaired.push({ digest, from });
-    return true;
-  }
-
-  /** Content that lost only its fs-verity, and what other repositories have. */
-  #takeFromHere(digest: FsVerityDigest): void {
-    const own = openObjectFile(this.#repository.dirfd, digest);
-    if (typeof own === "number" && this.#takeFile(digest, own, "itself")) return;
-    for (const directory of this.#options.from ?? []) {
-      for (const path of [
-        `${directory}/objects/${objectPath(digest)}`,
-        `${directory}/${objectPath(digest)}`,
-      ]) {
-        const fd = openIfThere(path);
-        if (fd !== undefined && this.#takeFile(digest, fd, displayText(directory))) return;
-      }
-    }
-  }
-
-  #takeFile(digest: FsVerityDigest, fd: Fd, from: string): boolean {
-    try {
-      // Hashed first, so that nothing large is copied in vain.
-      if (new ObjectChecker(this.#repository).hash(fd) !== digest) return false;
-      return this.#replace(digest, fd, from);
-    } catch (error) {
-      if (error instanceof SyscallError) return false; // it cannot be read, which fsck has told
-      throw error;
-    } finally {
-      close(fd);
     }
   }
 
@@ -194,7 +147,7 @@ class Repair {
       this.#decompression,
     )) {
       if (digest !== wanted) continue;
-      if (this.#damaged.has(digest)) this.#replace(digest, bytes, "its layers");
+      if (this.#damaged.has(digest)) this.#damaged.replace(digest, bytes, "its layers");
       if (this.#repository.hasObject(digest)) transaction.linkImage(digest);
     }
     await transaction.commit();
@@ -213,7 +166,7 @@ class Repair {
     for await (const content of fetcher.fetchObjects(image, tagged.tag, wanted)) {
       for (const digest of wanted) {
         if (!this.#damaged.has(digest)) continue;
-        if (this.#replace(digest, content, "where it came from")) break;
+        if (this.#damaged.replace(digest, content, "where it came from")) break;
       }
     }
   }
@@ -257,8 +210,8 @@ class Repair {
     for (const [name, digest] of links) {
       // Whatever is damaged and has a name: a pull would take it for whole.
       if (!this.#damaged.has(digest)) continue;
-      unlinkIfThere(this.#repository.dirfd, `streams/${name}`);
-      unlinkIfThere(this.#repository.dirfd, `objects/${objectPath(digest)}`);
+      unlinkatIfExists(this.#repository.dirfd, `streams/${name}`);
+      unlinkatIfExists(this.#repository.dirfd, `objects/${objectPath(digest)}`);
     }
     // The bytes of a manifest or config may be damaged while its stream is whole.
     for (const name of names) {
@@ -266,21 +219,11 @@ class Repair {
       if (digest === undefined) continue;
       for (const object of this.#objectsOf(name)) {
         if (!this.#damaged.has(object)) continue;
-        unlinkIfThere(this.#repository.dirfd, `objects/${objectPath(object)}`);
+        unlinkatIfExists(this.#repository.dirfd, `objects/${objectPath(object)}`);
       }
     }
     await fetcher.fetchImage(tagged);
-    for (const digest of [...this.#damaged]) {
-      const fd = openObjectFile(this.#repository.dirfd, digest);
-      if (typeof fd !== "number") continue;
-      try {
-        if (new ObjectChecker(this.#repository).check(fd, digest) !== undefined) continue;
-      } finally {
-        close(fd);
-      }
-      this.#damaged.delete(digest);
-      this.repaired.push({ digest, from: "where it came from" });
-    }
+    this.#damaged.lookAgain("where it came from");
   }
 
   #objectsOf(name: ByteString): readonly FsVerityDigest[] {
@@ -301,22 +244,5 @@ class Repair {
       if (error instanceof ComposefsError || error instanceof SyscallError) return undefined;
       throw error;
     }
-  }
-}
-
-function openIfThere(path: string): Fd | undefined {
-  try {
-    return openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
-  } catch (error) {
-    if (error instanceof SyscallError) return undefined;
-    throw error;
-  }
-}
-
-function unlinkIfThere(dirfd: Fd, path: string): void {
-  try {
-    unlinkat(dirfd, path);
-  } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error;
   }
 }

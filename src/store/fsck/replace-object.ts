@@ -4,7 +4,6 @@
  */
 
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
-import { fsVerityDigestFrom } from "../../core/fsverity/digest.ts";
 import {
   O_DIRECTORY,
   O_NOFOLLOW,
@@ -13,19 +12,19 @@ import {
   close,
   createTemporaryFile,
   discardTemporaryFile,
-  enableVerity,
   fchmod,
   fsync,
-  isErrno,
-  measureVerity,
-  mkdirat,
+  mkdiratIfMissing,
   nameTemporaryFile,
   openat,
   preadFully,
   pwriteFully,
+  syncfs,
 } from "../../floor/mod.ts";
 import type { Fd, TemporaryFile } from "../../floor/mod.ts";
 import type { Repository } from "../repository.ts";
+import { enableVerityWhenFree } from "../objects/enable-verity.ts";
+import { measuredDigest } from "../objects/find-object.ts";
 import { ObjectChecker } from "../survey/check-object.ts";
 
 const OBJECT_MODE = 0o644;
@@ -81,12 +80,13 @@ function nameWithVerity(
   const reading: TemporaryFile = { fd, name: file.name };
   let isNamed = false;
   try {
-    enableVerity(fd, repository.algorithm);
-    const measured = measureVerity(fd);
-    if (measured === undefined || fsVerityDigestFrom(measured.digest) !== digest) return false;
+    enableVerityWhenFree(fd, repository.algorithm);
+    if (measuredDigest(fd) !== digest) return false;
     withObjectDirectory(dirfd, digest, (directory, name) =>
       nameTemporaryFile(reading, dirfd, directory, name, { replace: true }),
     );
+    // btrfs: what fsync(2) writes of a file that has just got fs-verity may lack the descriptor.
+    syncfs(fd);
     isNamed = true;
     return true;
   } finally {
@@ -101,11 +101,7 @@ function withObjectDirectory(
   work: (directory: Fd, name: string) => void,
 ): void {
   const prefix = digest.slice(0, 2);
-  try {
-    mkdirat(dirfd, prefix, DIRECTORY_MODE);
-  } catch (error) {
-    if (!isErrno(error, "EEXIST")) throw error;
-  }
+  mkdiratIfMissing(dirfd, prefix, DIRECTORY_MODE);
   const directory = openat(dirfd, prefix, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
     work(directory, digest.slice(2));

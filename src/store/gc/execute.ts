@@ -14,11 +14,9 @@ import {
   O_RDONLY,
   close,
   fsync,
-  isErrno,
   openat,
-  unlinkat,
+  unlinkatIfExists,
 } from "../../floor/mod.ts";
-import type { Fd } from "../../floor/mod.ts";
 import type { Category, RepositoryFiles } from "../survey/repository-files.ts";
 import { Turns } from "../survey/turns.ts";
 import type { GcPlan } from "./plan.ts";
@@ -49,13 +47,13 @@ export async function executeGc(
   }
   let removed = 0;
   for (const digest of plan.objects) {
-    unlinkIfThere(repository.dirfd, `objects/${objectPath(digest)}` as ByteString);
+    unlinkatIfExists(repository.dirfd, `objects/${objectPath(digest)}`);
     removed++;
     if (removed % REPORT_EVERY === 0) options.onProgress?.(removed);
     await turns.next();
   }
   for (const path of [...plan.origins, ...plan.temporary]) {
-    unlinkIfThere(repository.dirfd, path);
+    unlinkatIfExists(repository.dirfd, path);
     await turns.next();
   }
   options.onProgress?.(removed);
@@ -71,17 +69,9 @@ function removeLinks(
   if (ours.length === 0) return;
   const dirfd = openat(repository.dirfd, category, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
-    for (const path of ours) unlinkIfThere(dirfd, path.slice(prefix.length) as ByteString);
+    for (const path of ours) unlinkatIfExists(dirfd, path.slice(prefix.length));
     fsync(dirfd);
   } finally {
     close(dirfd);
-  }
-}
-
-function unlinkIfThere(dirfd: Fd, path: ByteString): void {
-  try {
-    unlinkat(dirfd, path);
-  } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error;
   }
 }

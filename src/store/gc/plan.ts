@@ -18,7 +18,7 @@ import { SyscallError, close, fileSourceOf, lstatatIfExists } from "../../floor/
 import type { Fd } from "../../floor/mod.ts";
 import { manifestStreamName } from "../oci/names.ts";
 import { listOrigins } from "../oci/origins.ts";
-import { openObjectFile } from "../survey/check-object.ts";
+import { openObjectOrFault } from "../survey/check-object.ts";
 import { DigestList } from "../survey/digest-list.ts";
 import type { DigestTable } from "../survey/digest-table.ts";
 import { readLinks } from "../survey/links.ts";
@@ -127,7 +127,7 @@ async function readShapes(
 ): Promise<Map<FsVerityDigest, ImageShape>> {
   const shapes = new Map<FsVerityDigest, ImageShape>();
   for (const digest of new Set(images.entries.values())) {
-    const fd = openObjectFile(repository.dirfd, digest);
+    const fd = openObjectOrFault(repository.dirfd, digest);
     if (typeof fd !== "number") continue;
     try {
       shapes.set(digest, shapeOf(openImage(fileSourceOf(fd, digest))));

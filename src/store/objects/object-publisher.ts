@@ -2,7 +2,6 @@
  * Gives complete, durable objects fs-verity and their names.
  */
 
-import type { ByteString } from "../../core/bytes/byte-string.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import { digestAlgorithm, objectPath } from "../../core/fsverity/digest.ts";
 import {
@@ -11,16 +10,16 @@ import {
   close,
   createTemporaryFile,
   discardTemporaryFile,
-  enableVerity,
   fchmod,
   isErrno,
-  mkdirat,
+  mkdiratIfMissing,
   nameTemporaryFile,
   openat,
   preadFully,
   pwriteFully,
 } from "../../floor/mod.ts";
-import type { Fd } from "../../floor/mod.ts";
+import type { Fd, enableVerity } from "../../floor/mod.ts";
+import { enableVerityWhenFree } from "./enable-verity.ts";
 import { glanceAtObject, measuredDigest } from "./find-object.ts";
 import { ObjectFailure, asObjectFailure } from "./object-failure.ts";
 import type { StagedObject, Verity } from "./staged-object.ts";
@@ -30,10 +29,6 @@ import { SyncHandle } from "./sync-handle.ts";
 export const OBJECT_MODE = 0o644;
 
 const PREFIX_MODE = 0o755;
-
-/** How often, and how long in milliseconds, to wait until nobody has the file open for writing. */
-const BUSY_TRIES = 20;
-const BUSY_WAIT = 5;
 
 /** Bytes that are copied at a time. */
 const COPY_SIZE = 1 << 20;
@@ -101,7 +96,7 @@ export class ObjectPublisher {
         return true;
       } catch (error) {
         if (isErrno(error, "ENOENT")) {
-          this.#makePrefix(object.digest.slice(0, 2) as ByteString);
+          mkdiratIfMissing(dirfd, object.digest.slice(0, 2), PREFIX_MODE);
           continue;
         }
         if (!isErrno(error, "EEXIST")) throw error;
@@ -119,14 +114,6 @@ export class ObjectPublisher {
     }
   }
 
-  #makePrefix(prefix: ByteString): void {
-    try {
-      mkdirat(this.#dirfd, prefix, PREFIX_MODE);
-    } catch (error) {
-      if (!isErrno(error, "EEXIST")) throw error;
-    }
-  }
-
   /**
    * Enables fs-verity where the file system has it, and lets the kernel confirm the digest. The file
    * must not be open for writing then, so it goes on with a descriptor of its own.
@@ -134,12 +121,12 @@ export class ObjectPublisher {
   #seal(object: StagedObject): StagedObject {
     let sealed = this.#reopen(object);
     try {
-      let outcome = enableWhenFree(sealed.fd, object.digest);
+      let outcome = enableOrBusy(sealed.fd, object.digest);
       // A linked file may have fs-verity of other parameters already, which stays.
       const isOther = outcome === "already" && measuredDigest(sealed.fd) !== object.digest;
       if (outcome === "busy" || isOther) {
         sealed = this.#reopen(this.#copy(sealed));
-        outcome = enableWhenFree(sealed.fd, object.digest);
+        outcome = enableOrBusy(sealed.fd, object.digest);
       }
       if (outcome === "busy") throw new ObjectFailure("another process keeps it open for writing");
       this.#verityWorks = outcome !== "unsupported";
@@ -188,16 +175,12 @@ export class ObjectPublisher {
   }
 }
 
-function enableWhenFree(fd: Fd, digest: FsVerityDigest): ReturnType<typeof enableVerity> | "busy" {
-  for (let tries = 1; ; tries++) {
-    try {
-      return enableVerity(fd, digestAlgorithm(digest));
-    } catch (error) {
-      if (!isErrno(error, "ETXTBSY", "EBUSY")) throw error;
-    }
-    // A child process that was just forked holds a copy of our writing descriptor until it runs.
-    if (tries === BUSY_TRIES) return "busy";
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_WAIT);
+function enableOrBusy(fd: Fd, digest: FsVerityDigest): ReturnType<typeof enableVerity> | "busy" {
+  try {
+    return enableVerityWhenFree(fd, digestAlgorithm(digest));
+  } catch (error) {
+    if (isErrno(error, "ETXTBSY", "EBUSY")) return "busy";
+    throw error;
   }
 }
 

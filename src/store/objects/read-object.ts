@@ -5,9 +5,10 @@ import { ComposefsError } from "../../core/errors.ts";
 import { computeFsVerityDigest, FsVerityHasher } from "../../core/fsverity/hasher.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import { FILE_TYPE, S_IFMT } from "../../core/tree/node.ts";
-import { blockHash, close, fstat, isErrno, pread, preadFully } from "../../floor/mod.ts";
+import { blockHash, close, fstat, isErrno, preadFully } from "../../floor/mod.ts";
 import type { Fd } from "../../floor/mod.ts";
 import { measuredDigest, openObjectFile } from "./find-object.ts";
+import { hashOpenFile } from "./hash-file.ts";
 import type { ObjectsConfig } from "./staged-object.ts";
 
 const CHUNK_SIZE = 1 << 20;
@@ -95,13 +96,7 @@ export function readObject(
 /** The digest of an open file as it is now. */
 function hashFile(store: ObjectsConfig, fd: Fd): FsVerityDigest {
   const hasher = new FsVerityHasher(blockHash(store.algorithm));
-  const buffer = new Uint8Array(CHUNK_SIZE);
-  for (let at = 0; ;) {
-    const count = pread(fd, buffer, at);
-    if (count === 0) return hasher.digest();
-    hasher.update(buffer.subarray(0, count));
-    at += count;
-  }
+  return hashOpenFile(fd, hasher, new Uint8Array(CHUNK_SIZE));
 }
 
 function notAFile(store: ObjectsConfig, digest: FsVerityDigest): ComposefsError {

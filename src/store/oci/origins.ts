@@ -17,11 +17,11 @@ import {
   createTemporaryFile,
   discardTemporaryFile,
   isErrno,
-  mkdirat,
+  mkdiratIfMissing,
   nameTemporaryFile,
   openat,
-  pwriteFully,
   preadFully,
+  pwriteFully,
 } from "../../floor/mod.ts";
 import type { Repository } from "../repository.ts";
 import { kindOfEntry, sortedEntries } from "../survey/directory-entries.ts";
@@ -90,11 +90,7 @@ export function listOrigins({ dirfd }: Pick<RepositoryFiles, "dirfd">): OriginNo
 }
 
 function writeNote({ dirfd }: Repository, path: ByteString, bytes: Uint8Array): void {
-  try {
-    mkdirat(dirfd, DIRECTORY, 0o755);
-  } catch (error) {
-    if (!isErrno(error, "EEXIST")) throw error;
-  }
+  mkdiratIfMissing(dirfd, DIRECTORY, 0o755);
   const file = createTemporaryFile(dirfd, 0o644);
   try {
     pwriteFully(file.fd, bytes, 0);

@@ -21,9 +21,9 @@ import {
   isErrno,
   measureVerity,
   openat,
-  preadFully,
 } from "../../floor/mod.ts";
 import type { Fd, FileSource } from "../../floor/mod.ts";
+import { hashOpenFile } from "../objects/hash-file.ts";
 import type { RepositoryFiles } from "./repository-files.ts";
 
 /** What is wrong with an object. */
@@ -77,17 +77,12 @@ export class ObjectChecker {
 
   /** Reads a file from its start and computes its digest. */
   hash(fd: Fd): FsVerityDigest {
-    for (let at = 0; ;) {
-      const count = preadFully(fd, this.#buffer, at);
-      this.#hasher.update(this.#buffer.subarray(0, count));
-      at += count;
-      if (count < this.#buffer.length) return this.#hasher.digest();
-    }
+    return hashOpenFile(fd, this.#hasher, this.#buffer);
   }
 }
 
 /** Opens an object without checking it. `dirfd` is the repository's. */
-export function openObjectFile(dirfd: Fd, digest: FsVerityDigest): Fd | ObjectFault {
+export function openObjectOrFault(dirfd: Fd, digest: FsVerityDigest): Fd | ObjectFault {
   try {
     return openat(
       dirfd,
@@ -111,7 +106,7 @@ export function openCheckedObject(
   digest: FsVerityDigest,
   checker: ObjectChecker,
 ): FileSource {
-  const fd = openObjectFile(repository.dirfd, digest);
+  const fd = openObjectOrFault(repository.dirfd, digest);
   if (typeof fd !== "number") throw faultError(digest, fd);
   try {
     const fault = checker.check(fd, digest);

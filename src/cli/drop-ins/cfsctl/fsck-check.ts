@@ -28,7 +28,7 @@ import {
   openat,
 } from "../../../floor/mod.ts";
 import type { Repository } from "../../../store/mod.ts";
-import { ObjectChecker, openObjectFile } from "../../../store/survey/check-object.ts";
+import { ObjectChecker, openObjectOrFault } from "../../../store/survey/check-object.ts";
 import { readObjectDirectories } from "../../../store/survey/objects.ts";
 import { reasonOf } from "../../reason.ts";
 import { readRawStream } from "./raw-stream.ts";
@@ -122,7 +122,7 @@ class Check {
 
   #isObjectBad(checker: ObjectChecker, digest: FsVerityDigest): boolean {
     const path = `objects/${digest.slice(0, 2)}/${digest.slice(2)}`;
-    const fd = openObjectFile(this.#repository.dirfd, digest);
+    const fd = openObjectOrFault(this.#repository.dirfd, digest);
     if (typeof fd !== "number") {
       this.#report("object-open-failed", path, fd.detail);
       return true;

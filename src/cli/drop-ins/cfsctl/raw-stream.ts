@@ -19,7 +19,7 @@ import {
   preadFully,
 } from "../../../floor/mod.ts";
 import type { Repository } from "../../../store/mod.ts";
-import { openObjectFile } from "../../../store/survey/check-object.ts";
+import { openObjectOrFault } from "../../../store/survey/check-object.ts";
 
 /** What a stream refers to. */
 export interface RawStream {
@@ -67,7 +67,7 @@ export function readRawDocument(
   if (object === undefined || rest.length > 0) {
     return `Expected exactly 1 external object in splitstream, got ${stream.objectRefs.length}`;
   }
-  const fd = openObjectFile(repository.dirfd, object);
+  const fd = openObjectOrFault(repository.dirfd, object);
   if (typeof fd !== "number") return `Opening object ${repository.algorithm}:${object}`;
   try {
     const { size } = fstat(fd);
