@@ -4,7 +4,7 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 
-import { formatManPage } from "../dist/cli/man.js";
+import { formatManPage } from "../dist/cli/help/man.js";
 import { PROGRAMS } from "../dist/cli/table/mod.js";
 
 const directory = new URL("../docs/man/", import.meta.url);

@@ -10,7 +10,7 @@ import type { ByteString } from "../core/bytes/byte-string.ts";
 import { ComposefsError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { SyscallError } from "../floor/errors.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "./output/reason.ts";
 
 /** Exit statuses of `composefs`. */
 export const EXIT = {

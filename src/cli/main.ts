@@ -3,9 +3,9 @@
  */
 
 import { rawArguments } from "../floor/argv.ts";
-import { processIo } from "./io.ts";
-import type { Io } from "./io.ts";
-import { BrokenPipe } from "./output.ts";
+import { processIo } from "./output/io.ts";
+import type { Io } from "./output/io.ts";
+import { BrokenPipe } from "./output/output.ts";
 
 /** What a program's module offers: takes the arguments as byte strings, returns the exit status. */
 export interface ProgramModule {

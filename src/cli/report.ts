@@ -4,7 +4,7 @@
 
 import { ComposefsError } from "../core/errors.ts";
 import { EXIT, describeFailure } from "./exit.ts";
-import type { Io } from "./io.ts";
+import type { Io } from "./output/io.ts";
 
 /** Prints an error and returns the exit status for it. */
 export function reportFailure(program: string, error: unknown, io: Io): number {

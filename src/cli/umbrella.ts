@@ -8,11 +8,11 @@ import { Command, CommanderError, Option } from "commander";
 import { displayText } from "../core/bytes/byte-string.ts";
 import type { ByteString } from "../core/bytes/byte-string.ts";
 import { ComposefsError } from "../core/errors.ts";
-import { formatHelp, formatUse } from "./help.ts";
-import { Invocation } from "./invocation.ts";
-import type { Io } from "./io.ts";
-import { groupCommands, isCommandGroup } from "./spec.ts";
-import type { CommandSpec, OptionSpec, ProgramSpec } from "./spec.ts";
+import { formatHelp, formatUse } from "./help/help.ts";
+import { Invocation } from "./command-line/invocation.ts";
+import type { Io } from "./output/io.ts";
+import { groupCommands, isCommandGroup } from "./command-line/spec.ts";
+import type { CommandSpec, OptionSpec, ProgramSpec } from "./command-line/spec.ts";
 import { COMMAND_GROUPS, COMPOSEFS } from "./table/composefs.ts";
 import { versionLine } from "./version.ts";
 

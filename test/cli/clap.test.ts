@@ -1,9 +1,9 @@
 /** The command line as clap reads it. */
 
 import { describe, expect, test } from "vitest";
-import { readClap } from "#src/cli/clap.ts";
-import type { ClapProgram } from "#src/cli/clap.ts";
-import type { CommandSpec } from "#src/cli/spec.ts";
+import { readClap } from "#src/cli/command-line/clap.ts";
+import type { ClapProgram } from "#src/cli/command-line/clap.ts";
+import type { CommandSpec } from "#src/cli/command-line/spec.ts";
 import { ComposefsError } from "#src/core/mod.ts";
 
 const command = (name: string, rest: object = {}): CommandSpec & { readonly name: string } => ({

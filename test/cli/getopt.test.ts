@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { getopt } from "#src/cli/getopt.ts";
-import type { GetoptMode } from "#src/cli/getopt.ts";
+import { getopt } from "#src/cli/command-line/getopt.ts";
+import type { GetoptMode } from "#src/cli/command-line/getopt.ts";
 
 const VALUE = {};
 const KNOWN = [

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { OciDigest } from "#src/core/mod.ts";
 import type { PullEvent } from "#src/sources/mod.ts";
-import { LayerTable, openLayerProgress } from "#src/cli/layer-progress.ts";
-import { Output } from "#src/cli/output.ts";
-import type { ProgressMode } from "#src/cli/progress.ts";
+import { LayerTable, openLayerProgress } from "#src/cli/output/layer-progress.ts";
+import { Output } from "#src/cli/output/output.ts";
+import type { ProgressMode } from "#src/cli/output/progress.ts";
 
 const MIB = 2 ** 20;
 const digest = (digit: string): OciDigest => `sha256:${digit.repeat(64)}` as OciDigest;

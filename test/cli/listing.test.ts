@@ -8,7 +8,7 @@ import {
   jsonEntry,
   listEntries,
   splitDevice,
-} from "#src/cli/listing.ts";
+} from "#src/cli/output/listing.ts";
 import { SAMPLE_DUMP } from "./programs.ts";
 
 test.each([

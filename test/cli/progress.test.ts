@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Output } from "#src/cli/output.ts";
+import { Output } from "#src/cli/output/output.ts";
 import {
   ProgressMeter,
   formatCount,
@@ -8,8 +8,8 @@ import {
   formatProgressJson,
   formatSize,
   openProgress,
-} from "#src/cli/progress.ts";
-import type { ProgressEvent, ProgressMode } from "#src/cli/progress.ts";
+} from "#src/cli/output/progress.ts";
+import type { ProgressEvent, ProgressMode } from "#src/cli/output/progress.ts";
 
 const MIB = 2 ** 20;
 

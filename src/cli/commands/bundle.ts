@@ -7,9 +7,9 @@ import { resolveContainerUser } from "../../core/oci/container-user.ts";
 import type { ContainerUser } from "../../core/oci/container-user.ts";
 import { runtimeConfig } from "../../core/oci/runtime-config.ts";
 import { makeBundle, withImageFiles } from "../../store/bundle/mod.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { erofsOf, withRepository } from "../repository-image.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { erofsOf, withRepository } from "../arguments/repository-image.ts";
 
 /** Files of users and groups are read into memory. */
 const ACCOUNTS_MAX = 1 << 24;

@@ -4,8 +4,8 @@ import { COMPLETION_SHELLS } from "../completion/mod.ts";
 import type { CompletionShell } from "../completion/mod.ts";
 import { ComposefsError } from "../../core/errors.ts";
 import { displayText } from "../../core/bytes/byte-string.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
 import { PROGRAMS } from "../table/mod.ts";
 
 /** Prints the completion script of a shell. */

@@ -12,20 +12,20 @@ import type { ChangedAspect, TreeDifference } from "../../core/tree/diff.ts";
 import { linkTargetPaths } from "../../core/tree/walk.ts";
 import { EXIT } from "../exit.ts";
 import { interruptible } from "../interrupt.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { writeJsonArray } from "../json.ts";
-import { formatMode } from "../listing.ts";
-import { readDumpFile, readImageFile } from "../load-tree.ts";
-import { readSource } from "../make-image.ts";
-import { formatCount } from "../progress.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { writeJsonArray } from "../output/json.ts";
+import { formatMode } from "../output/listing.ts";
+import { readDumpFile, readImageFile } from "../arguments/load-tree.ts";
+import { readSource } from "../tasks/make-image.ts";
+import { formatCount } from "../output/progress.ts";
 import {
   erofsOf,
   isRepositoryImage,
   treeOfErofs,
   withRepositoryImage,
-} from "../repository-image.ts";
-import { costToDownload, costToStore, describeCosts } from "../diff-cost.ts";
+} from "../arguments/repository-image.ts";
+import { costToDownload, costToStore, describeCosts } from "../tasks/diff-cost.ts";
 import type { OciImage } from "../../store/mod.ts";
 
 /** Compares two trees. */

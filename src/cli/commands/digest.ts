@@ -2,11 +2,11 @@
 
 import { displayText } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { writeJsonArray } from "../json.ts";
-import { measureFile } from "../measure.ts";
-import type { MeasureOptions } from "../measure.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { writeJsonArray } from "../output/json.ts";
+import { measureFile } from "../tasks/measure.ts";
+import type { MeasureOptions } from "../tasks/measure.ts";
 
 /** Prints the fs-verity digests of files. */
 export function run(invocation: Invocation, io: Io): number {

@@ -1,8 +1,8 @@
 /** `composefs dump`. */
 
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { dumpOfImageFile } from "../load-tree.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { dumpOfImageFile } from "../arguments/load-tree.ts";
 
 /** Prints images in the dump format. */
 export function run(invocation: Invocation, io: Io): number {

@@ -3,10 +3,10 @@
 import { explainImage, formatExplained } from "../../core/erofs/explain.ts";
 import type { ExplainedField } from "../../core/erofs/explain.ts";
 import { EXIT } from "../exit.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { writeJsonArray } from "../json.ts";
-import { withImageFile } from "../load-tree.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { writeJsonArray } from "../output/json.ts";
+import { withImageFile } from "../arguments/load-tree.ts";
 
 /** Names every byte of an image; a failure if the image contradicts itself. */
 export function run(invocation: Invocation, io: Io): number {

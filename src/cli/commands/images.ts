@@ -5,12 +5,12 @@ import { formatPlatform } from "../../core/oci/platform.ts";
 import { loadZstd } from "../../floor/mod.ts";
 import { listOciImages } from "../../store/mod.ts";
 import type { ListedImage } from "../../store/mod.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { writeJsonArray } from "../json.ts";
-import { formatSize } from "../progress.ts";
-import { openRepository } from "../repository-options.ts";
-import { writeTable } from "../text-table.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { writeJsonArray } from "../output/json.ts";
+import { formatSize } from "../output/progress.ts";
+import { openRepository } from "../arguments/repository-options.ts";
+import { writeTable } from "../output/text-table.ts";
 
 /** Lists images. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {

@@ -12,10 +12,10 @@ import {
   openOciImage,
 } from "../../store/mod.ts";
 import type { OciImage, Repository } from "../../store/mod.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { formatSize } from "../progress.ts";
-import { openRepository } from "../repository-options.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { formatSize } from "../output/progress.ts";
+import { openRepository } from "../arguments/repository-options.ts";
 
 /** Shows an image. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {

@@ -4,10 +4,10 @@ import { displayText } from "../../core/bytes/byte-string.ts";
 import { lintDump } from "../../core/dump/lint.ts";
 import type { DumpProblem } from "../../core/dump/lint.ts";
 import { EXIT } from "../exit.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { writeJsonArray } from "../json.ts";
-import { readChunks } from "../load-tree.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { writeJsonArray } from "../output/json.ts";
+import { readChunks } from "../arguments/load-tree.ts";
 
 /** Prints the mistakes of a dump file. */
 export function run(invocation: Invocation, io: Io): number {

@@ -2,12 +2,12 @@
 
 import { displayText } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { writeJsonArray } from "../json.ts";
-import { formatListing, jsonEntry, listEntries } from "../listing.ts";
-import type { ListedEntry } from "../listing.ts";
-import { readImageFile } from "../load-tree.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { writeJsonArray } from "../output/json.ts";
+import { formatListing, jsonEntry, listEntries } from "../output/listing.ts";
+import type { ListedEntry } from "../output/listing.ts";
+import { readImageFile } from "../arguments/load-tree.ts";
 
 /** Lists an image. */
 export function run(invocation: Invocation, io: Io): number {

@@ -2,9 +2,9 @@
 
 import { ComposefsError } from "../../core/errors.ts";
 import { EXIT } from "../exit.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { Basedirs } from "../objects.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { Basedirs } from "../tasks/objects.ts";
 import { objectsOf, printObjects } from "./objects.ts";
 
 /** Prints the objects that images need and no base directory has. */

@@ -4,15 +4,15 @@ import { displayText } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { DEFAULT_MAX_VERSION, DEFAULT_MIN_VERSION } from "../../core/erofs/version.ts";
 import { ComposefsError } from "../../core/errors.ts";
-import { openImageOutput } from "../image-output.ts";
-import type { ImageOutput } from "../image-output.ts";
+import { openImageOutput } from "../arguments/image-output.ts";
+import type { ImageOutput } from "../arguments/image-output.ts";
 import { interruptible } from "../interrupt.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { buildImage, imageDigest, readSource, summarizeTree } from "../make-image.ts";
-import type { ImageContent, TreeSummary, VersionRange } from "../make-image.ts";
-import { formatCount, formatSize, openProgress } from "../progress.ts";
-import type { ProgressMode } from "../progress.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { buildImage, imageDigest, readSource, summarizeTree } from "../tasks/make-image.ts";
+import type { ImageContent, TreeSummary, VersionRange } from "../tasks/make-image.ts";
+import { formatCount, formatSize, openProgress } from "../output/progress.ts";
+import type { ProgressMode } from "../output/progress.ts";
 
 /** What was made; the JSON has these keys. */
 interface Made extends TreeSummary {

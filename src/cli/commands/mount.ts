@@ -5,9 +5,9 @@ import { ComposefsError } from "../../core/errors.ts";
 import { parseFsVerityDigest } from "../../core/fsverity/digest.ts";
 import { mountComposefs, planMount } from "../../mount/mod.ts";
 import type { MountRequest, VerityMode } from "../../mount/mod.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { erofsOf, isRepositoryImage, withRepositoryImage } from "../repository-image.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { erofsOf, isRepositoryImage, withRepositoryImage } from "../arguments/repository-image.ts";
 import { describeRepositoryMount, mountRepositoryImage } from "../../store/bundle/mod.ts";
 
 /** Mounts an image. */

@@ -2,11 +2,11 @@
 
 import { displayText } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { writeJsonArray } from "../json.ts";
-import { walkImageFile } from "../load-tree.ts";
-import { collectObjects, sortObjects } from "../objects.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { writeJsonArray } from "../output/json.ts";
+import { walkImageFile } from "../arguments/load-tree.ts";
+import { collectObjects, sortObjects } from "../tasks/objects.ts";
 
 /** Prints the objects that images need. */
 export function run(invocation: Invocation, io: Io): number {

@@ -13,14 +13,14 @@ import type {
   VerifiedSeal,
 } from "../../sources/mod.ts";
 import { interruptible } from "../interrupt.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { openLayerProgress } from "../layer-progress.ts";
-import { formatCount, formatSize } from "../progress.ts";
-import type { ProgressMode } from "../progress.ts";
-import { openRepository } from "../repository-options.ts";
-import { readTrust } from "../seal-files.ts";
-import { sourceOptions } from "../source-options.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { openLayerProgress } from "../output/layer-progress.ts";
+import { formatCount, formatSize } from "../output/progress.ts";
+import type { ProgressMode } from "../output/progress.ts";
+import { openRepository } from "../arguments/repository-options.ts";
+import { readTrust } from "../arguments/seal-files.ts";
+import { sourceOptions } from "../arguments/source-options.ts";
 
 /** Pulls an image. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {

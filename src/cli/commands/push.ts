@@ -4,9 +4,9 @@ import { displayText } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
 import type { ExportCompression } from "../../sources/mod.ts";
-import { writeImageTo } from "../export-image.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
+import { writeImageTo } from "../tasks/export-image.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
 
 /** Names that `export` takes. */
 const OTHER_TRANSPORT = /^(?:oci|oci-archive|docker-archive|containers-storage|dir):/;

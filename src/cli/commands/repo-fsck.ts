@@ -17,11 +17,11 @@ import type {
 } from "../../store/fsck/mod.ts";
 import { EXIT } from "../exit.ts";
 import { interruptible } from "../interrupt.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { formatCount } from "../progress.ts";
-import { openRepository } from "../repository-options.ts";
-import { sourceOptions } from "../source-options.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { formatCount } from "../output/progress.ts";
+import { openRepository } from "../arguments/repository-options.ts";
+import { sourceOptions } from "../arguments/source-options.ts";
 
 /** Files of one image that are named on a terminal; all are in the JSON. */
 const FILES_SHOWN = 10;

@@ -5,10 +5,10 @@ import { collectGarbage } from "../../store/gc/mod.ts";
 import type { GcPlan } from "../../store/gc/mod.ts";
 import { EXIT } from "../exit.ts";
 import { interruptible } from "../interrupt.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { formatCount, formatSize } from "../progress.ts";
-import { openRepository } from "../repository-options.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { formatCount, formatSize } from "../output/progress.ts";
+import { openRepository } from "../arguments/repository-options.ts";
 
 /** Removes what nothing needs, or tells what that is. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {

@@ -3,10 +3,10 @@
 import { ContentIndex } from "../../store/mod.ts";
 import { compactContentIndex, rebuildContentIndex } from "../../store/content-index/mod.ts";
 import { interruptible } from "../interrupt.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { formatCount } from "../progress.ts";
-import { openRepository } from "../repository-options.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { formatCount } from "../output/progress.ts";
+import { openRepository } from "../arguments/repository-options.ts";
 
 /** Shows the content index, makes it anew, or removes what is of no use in it. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {

@@ -8,9 +8,9 @@ import { ComposefsError } from "../../core/errors.ts";
 import type { FormatVersion } from "../../core/erofs/version.ts";
 import { initRepository } from "../../store/mod.ts";
 import type { ErofsFormats, InitResult } from "../../store/mod.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { repositoryPath } from "../repository-options.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { repositoryPath } from "../arguments/repository-options.ts";
 import { describeFormats } from "./repo-status.ts";
 
 /** Makes a repository. */

@@ -6,10 +6,10 @@ import { SyscallError } from "../../floor/mod.ts";
 import { countRepository } from "../../store/mod.ts";
 import type { ErofsFormats, Repository, RepositoryCounts } from "../../store/mod.ts";
 import { interruptible } from "../interrupt.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { formatCount, formatSize } from "../progress.ts";
-import { openRepository } from "../repository-options.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { formatCount, formatSize } from "../output/progress.ts";
+import { openRepository } from "../arguments/repository-options.ts";
 
 /** Shows what a repository is and holds. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {

@@ -8,9 +8,9 @@ import {
   resolveReference,
   untagImage,
 } from "../../store/mod.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { openRepository } from "../repository-options.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { openRepository } from "../arguments/repository-options.ts";
 
 /** Removes images. */
 export function run(invocation: Invocation, io: Io): number {

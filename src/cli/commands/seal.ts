@@ -8,10 +8,10 @@ import { Signer, sealImage } from "../../sources/mod.ts";
 import type { SealedResult, SealOptions } from "../../sources/mod.ts";
 import { openOciImage } from "../../store/mod.ts";
 import type { OciImage } from "../../store/mod.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { openRepository } from "../repository-options.ts";
-import { readNamedFile } from "../seal-files.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { openRepository } from "../arguments/repository-options.ts";
+import { readNamedFile } from "../arguments/seal-files.ts";
 
 /** Seals an image. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {

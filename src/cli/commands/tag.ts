@@ -3,9 +3,9 @@
 import { displayText } from "../../core/bytes/byte-string.ts";
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { resolveReference, tagImage } from "../../store/mod.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { openRepository } from "../repository-options.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { openRepository } from "../arguments/repository-options.ts";
 
 /** Tags an image. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {

@@ -1,7 +1,7 @@
 /** `composefs umount`. */
 
 import { unmount } from "../../mount/mod.ts";
-import type { Invocation } from "../invocation.ts";
+import type { Invocation } from "../command-line/invocation.ts";
 
 /** Unmounts an image. */
 export function run(invocation: Invocation): number {

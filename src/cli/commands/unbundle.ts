@@ -2,7 +2,7 @@
 
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { removeBundle } from "../../store/bundle/mod.ts";
-import type { Invocation } from "../invocation.ts";
+import type { Invocation } from "../command-line/invocation.ts";
 
 /** Unmounts and removes an OCI runtime bundle. */
 export function run(invocation: Invocation): number {

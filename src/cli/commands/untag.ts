@@ -2,9 +2,9 @@
 
 import { displayText } from "../../core/bytes/byte-string.ts";
 import { untagImage } from "../../store/mod.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { openRepository } from "../repository-options.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { openRepository } from "../arguments/repository-options.ts";
 
 /** Removes tags. */
 export function run(invocation: Invocation, io: Io): number {

@@ -6,10 +6,10 @@ import { loadZstd } from "../../floor/mod.ts";
 import { repositoryCandidates, sealedImageOf, verifySeal } from "../../sources/mod.ts";
 import type { VerifiedSeal } from "../../sources/mod.ts";
 import { openOciImage } from "../../store/mod.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { openRepository } from "../repository-options.ts";
-import { readTrust } from "../seal-files.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { openRepository } from "../arguments/repository-options.ts";
+import { readTrust } from "../arguments/seal-files.ts";
 import { describeRole } from "./seal.ts";
 
 /** Verifies the seal of an image. */

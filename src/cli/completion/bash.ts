@@ -2,8 +2,8 @@
  * Completion for bash 4 and newer, without the bash-completion package.
  */
 
-import { groupCommands, isCommandGroup, optionsWithHelp } from "../spec.ts";
-import type { CommandSpec, OptionSpec, ProgramSpec, ValueKind } from "../spec.ts";
+import { groupCommands, isCommandGroup, optionsWithHelp } from "../command-line/spec.ts";
+import type { CommandSpec, OptionSpec, ProgramSpec, ValueKind } from "../command-line/spec.ts";
 
 /**
  * Finds out what stands at the cursor, and offers it. Arguments: index of the first word after the

@@ -2,8 +2,8 @@
  * Completion for fish 3 and newer.
  */
 
-import { groupCommands, isCommandGroup, optionsWithHelp } from "../spec.ts";
-import type { CommandSpec, OptionSpec, ProgramSpec, ValueKind } from "../spec.ts";
+import { groupCommands, isCommandGroup, optionsWithHelp } from "../command-line/spec.ts";
+import type { CommandSpec, OptionSpec, ProgramSpec, ValueKind } from "../command-line/spec.ts";
 
 /** The script for all programs. */
 export function formatFishCompletion(programs: readonly ProgramSpec[]): string {

@@ -6,7 +6,7 @@
  * names, which are most of what these commands take. See docs/decisions/.)
  */
 
-import type { ProgramSpec } from "../spec.ts";
+import type { ProgramSpec } from "../command-line/spec.ts";
 import { formatBashCompletion } from "./bash.ts";
 import { formatFishCompletion } from "./fish.ts";
 import { formatZshCompletion } from "./zsh.ts";

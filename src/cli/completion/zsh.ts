@@ -2,8 +2,14 @@
  * Completion for zsh, with its own `_arguments`. Can be sourced after `compinit`, or stand in `fpath`.
  */
 
-import { groupCommands, isCommandGroup, optionsWithHelp } from "../spec.ts";
-import type { CommandSpec, OperandSpec, OptionSpec, ProgramSpec, ValueKind } from "../spec.ts";
+import { groupCommands, isCommandGroup, optionsWithHelp } from "../command-line/spec.ts";
+import type {
+  CommandSpec,
+  OperandSpec,
+  OptionSpec,
+  ProgramSpec,
+  ValueKind,
+} from "../command-line/spec.ts";
 
 /** The script for all programs. */
 export function formatZshCompletion(programs: readonly ProgramSpec[]): string {

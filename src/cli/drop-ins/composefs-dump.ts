@@ -8,9 +8,9 @@
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { writeImage } from "../../core/erofs/writer.ts";
 import { validateTree } from "../../core/tree/validate.ts";
-import { openImageOutput } from "../image-output.ts";
-import type { Io } from "../io.ts";
-import { readImageFile } from "../load-tree.ts";
+import { openImageOutput } from "../arguments/image-output.ts";
+import type { Io } from "../output/io.ts";
+import { readImageFile } from "../arguments/load-tree.ts";
 import { COMPOSEFS_DUMP } from "../table/composefs-dump.ts";
 import { showHelp, usageError } from "./drop-in.ts";
 

@@ -11,11 +11,11 @@ import { writeEscaped } from "../../core/dump/escape.ts";
 import type { ImageEntry } from "../../core/erofs/walk-image.ts";
 import { ComposefsError } from "../../core/errors.ts";
 import type { Directory, Leaf } from "../../core/tree/node.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { dumpOfImageFile, walkImageFile } from "../load-tree.ts";
-import { Basedirs, collectObjects, sortObjects } from "../objects.ts";
-import type { Output } from "../output.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { dumpOfImageFile, walkImageFile } from "../arguments/load-tree.ts";
+import { Basedirs, collectObjects, sortObjects } from "../tasks/objects.ts";
+import type { Output } from "../output/output.ts";
 import { COMPOSEFS_INFO, INFO_COMMANDS } from "../table/composefs-info.ts";
 import { readCommandLine, usageError } from "./drop-in.ts";
 
@@ -115,7 +115,7 @@ function writeSuffix(lines: TextWriter, node: Directory | Leaf): void {
 
 async function measureFiles(paths: readonly ByteString[], out: Output): Promise<number> {
   if (paths.length === 0) throw usageError(COMPOSEFS_INFO, "No files specified");
-  const { measureFile } = await import("../measure.ts"); // hashing costs 4 ms at start-up
+  const { measureFile } = await import("../tasks/measure.ts"); // hashing costs 4 ms at start-up
   for (const path of paths) {
     out.text(`${measureFile(path, { algorithm: "sha256", blockSize: 4096 }).digest}\n`);
   }

@@ -5,12 +5,12 @@
 
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
-import { getopt } from "../getopt.ts";
-import type { GetoptProblem } from "../getopt.ts";
-import { formatHelp, formatUse } from "../help.ts";
-import { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import type { ProgramSpec } from "../spec.ts";
+import { getopt } from "../command-line/getopt.ts";
+import type { GetoptProblem } from "../command-line/getopt.ts";
+import { formatHelp, formatUse } from "../help/help.ts";
+import { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import type { ProgramSpec } from "../command-line/spec.ts";
 import { versionLine } from "../version.ts";
 
 /** A command line as read so far. */

@@ -9,11 +9,11 @@ import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
 import { DEFAULT_MAX_VERSION, DEFAULT_MIN_VERSION } from "../../core/erofs/version.ts";
 import { interruptible } from "../interrupt.ts";
-import type { Invocation } from "../invocation.ts";
-import type { Io } from "../io.ts";
-import { openImageOutput } from "../image-output.ts";
-import { buildImage, imageDigest, readSource } from "../make-image.ts";
-import type { ImageContent } from "../make-image.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { openImageOutput } from "../arguments/image-output.ts";
+import { buildImage, imageDigest, readSource } from "../tasks/make-image.ts";
+import type { ImageContent } from "../tasks/make-image.ts";
 import { MKCOMPOSEFS } from "../table/mkcomposefs.ts";
 import { readCommandLine, usageError } from "./drop-in.ts";
 

@@ -16,7 +16,7 @@ import {
   parseMountOptions,
   planMount,
 } from "../../mount/mod.ts";
-import type { Io } from "../io.ts";
+import type { Io } from "../output/io.ts";
 import { MOUNT_COMPOSEFS } from "../table/mount-composefs.ts";
 import { readCommandLine, usageError } from "./drop-in.ts";
 

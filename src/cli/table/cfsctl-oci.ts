@@ -2,8 +2,8 @@
 
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { isOciDigest } from "../../core/oci/mod.ts";
-import type { ClapCommand } from "../clap.ts";
-import type { OperandSpec } from "../spec.ts";
+import type { ClapCommand } from "../command-line/clap.ts";
+import type { OperandSpec } from "../command-line/spec.ts";
 import { MOUNT_OPTIONS, MOUNT_RULES } from "./cfsctl-repository.ts";
 import { BOOTABLE, XATTRS } from "./cfsctl-scan.ts";
 

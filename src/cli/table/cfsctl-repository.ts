@@ -1,7 +1,7 @@
 /** `cfsctl`: the commands of the repository. */
 
 import type { ByteString } from "../../core/bytes/byte-string.ts";
-import type { ClapCommand } from "../clap.ts";
+import type { ClapCommand } from "../command-line/clap.ts";
 import { READ_OPTIONS } from "./cfsctl-scan.ts";
 
 const IMAGE = { name: "NAME", kind: "text" } as const;

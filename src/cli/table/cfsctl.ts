@@ -1,7 +1,7 @@
 /** `cfsctl`: the table behind its options, commands, help, man page and completions. */
 
-import type { ClapProgram } from "../clap.ts";
-import { VERSION_OPTION } from "../spec.ts";
+import type { ClapProgram } from "../command-line/clap.ts";
+import { VERSION_OPTION } from "../command-line/spec.ts";
 import {
   CAT,
   CREATE_IMAGE,

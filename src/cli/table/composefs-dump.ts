@@ -1,8 +1,8 @@
 /** `composefs-dump`: the table behind its help, man page and completions. */
 
 import { DROP_IN_EXIT_MEANINGS } from "../exit.ts";
-import { HELP_OPTION, VERSION_OPTION } from "../spec.ts";
-import type { ProgramSpec } from "../spec.ts";
+import { HELP_OPTION, VERSION_OPTION } from "../command-line/spec.ts";
+import type { ProgramSpec } from "../command-line/spec.ts";
 
 export const COMPOSEFS_DUMP: ProgramSpec = {
   name: "composefs-dump",

@@ -1,8 +1,8 @@
 /** `composefs-info`: the table behind its options, help, man page and completions. */
 
 import { DROP_IN_EXIT_MEANINGS } from "../exit.ts";
-import { HELP_OPTION, VERSION_OPTION } from "../spec.ts";
-import type { ProgramSpec } from "../spec.ts";
+import { HELP_OPTION, VERSION_OPTION } from "../command-line/spec.ts";
+import type { ProgramSpec } from "../command-line/spec.ts";
 
 /** The commands, in the order of the help. */
 export const INFO_COMMANDS = ["ls", "objects", "missing-objects", "dump", "measure-file"] as const;

@@ -1,10 +1,10 @@
 /** `composefs`: the table behind its commands, options, help, man page and completions. */
 
 import { EXIT_MEANINGS } from "../exit.ts";
-import { PROGRESS_MODES } from "../progress.ts";
-import { REPOSITORY_OPTIONS } from "../repository-options.ts";
-import { HELP_OPTION, JSON_OPTION, VERSION_OPTION } from "../spec.ts";
-import type { CommandSpec, OptionSpec, ProgramSpec, Section } from "../spec.ts";
+import { PROGRESS_MODES } from "../output/progress.ts";
+import { REPOSITORY_OPTIONS } from "../arguments/repository-options.ts";
+import { HELP_OPTION, JSON_OPTION, VERSION_OPTION } from "../command-line/spec.ts";
+import type { CommandSpec, OptionSpec, ProgramSpec, Section } from "../command-line/spec.ts";
 import { CONTENT_OPTIONS, FORMAT_VERSIONS } from "./mkcomposefs.ts";
 import { EXPORT_COMMANDS } from "./export.ts";
 import { IMAGE_COMMANDS } from "./images.ts";

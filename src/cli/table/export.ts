@@ -1,8 +1,8 @@
 /** The commands that bring OCI images out of a repository. */
 
-import { PROGRESS_MODES } from "../progress.ts";
-import { REPOSITORY_OPTIONS } from "../repository-options.ts";
-import type { CommandSpec, OptionSpec, Section } from "../spec.ts";
+import { PROGRESS_MODES } from "../output/progress.ts";
+import { REPOSITORY_OPTIONS } from "../arguments/repository-options.ts";
+import type { CommandSpec, OptionSpec, Section } from "../command-line/spec.ts";
 
 /** Of everything that writes images. */
 const WRITE_OPTIONS: readonly OptionSpec[] = [

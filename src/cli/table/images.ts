@@ -1,11 +1,11 @@
 /** The commands about OCI images in a repository. */
 
-import { PROGRESS_MODES } from "../progress.ts";
-import { SOURCE_OPTIONS } from "../source-options.ts";
-import { REPOSITORY_OPTIONS } from "../repository-options.ts";
-import { TRUST_OPTION } from "../seal-files.ts";
-import { JSON_OPTION } from "../spec.ts";
-import type { CommandSpec } from "../spec.ts";
+import { PROGRESS_MODES } from "../output/progress.ts";
+import { SOURCE_OPTIONS } from "../arguments/source-options.ts";
+import { REPOSITORY_OPTIONS } from "../arguments/repository-options.ts";
+import { TRUST_OPTION } from "../arguments/seal-files.ts";
+import { JSON_OPTION } from "../command-line/spec.ts";
+import type { CommandSpec } from "../command-line/spec.ts";
 
 /** How images in a repository are named. */
 const REFERENCES =

@@ -1,8 +1,8 @@
 /** `mkcomposefs`: the table behind its options, help, man page and completions. */
 
 import { DROP_IN_EXIT_MEANINGS } from "../exit.ts";
-import { HELP_OPTION, VERSION_OPTION } from "../spec.ts";
-import type { OptionSpec, ProgramSpec, Section } from "../spec.ts";
+import { HELP_OPTION, VERSION_OPTION } from "../command-line/spec.ts";
+import type { OptionSpec, ProgramSpec, Section } from "../command-line/spec.ts";
 
 /** The options that say what goes into an image; `composefs mk` has them too. */
 export const CONTENT_OPTIONS = {

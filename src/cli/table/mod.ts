@@ -1,6 +1,6 @@
 /** All programs of the package, by name. */
 
-import type { ProgramSpec } from "../spec.ts";
+import type { ProgramSpec } from "../command-line/spec.ts";
 import { CFSCTL } from "./cfsctl.ts";
 import { COMPOSEFS_DUMP } from "./composefs-dump.ts";
 import { COMPOSEFS_INFO } from "./composefs-info.ts";

@@ -1,8 +1,8 @@
 /** `mount.composefs`: the table behind its options, help, man page and completions. */
 
 import { DROP_IN_EXIT_MEANINGS } from "../exit.ts";
-import { VERSION_OPTION } from "../spec.ts";
-import type { ProgramSpec } from "../spec.ts";
+import { VERSION_OPTION } from "../command-line/spec.ts";
+import type { ProgramSpec } from "../command-line/spec.ts";
 
 export const MOUNT_COMPOSEFS: ProgramSpec = {
   name: "mount.composefs",

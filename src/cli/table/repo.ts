@@ -1,9 +1,9 @@
 /** `composefs repo`: the commands about a repository as a whole. */
 
-import { REPOSITORY_OPTIONS, REPOSITORY_PATH_OPTIONS } from "../repository-options.ts";
-import { SOURCE_OPTIONS } from "../source-options.ts";
-import { JSON_OPTION } from "../spec.ts";
-import type { CommandSpec, Section } from "../spec.ts";
+import { REPOSITORY_OPTIONS, REPOSITORY_PATH_OPTIONS } from "../arguments/repository-options.ts";
+import { SOURCE_OPTIONS } from "../arguments/source-options.ts";
+import { JSON_OPTION } from "../command-line/spec.ts";
+import type { CommandSpec, Section } from "../command-line/spec.ts";
 
 const METADATA_KEYS: Section["terms"] & object = [
   ["path", "path of the repository, as text"],

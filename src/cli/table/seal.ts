@@ -1,9 +1,9 @@
 /** The commands about the seals of images. */
 
-import { REPOSITORY_OPTIONS } from "../repository-options.ts";
-import { TRUST_OPTION } from "../seal-files.ts";
-import { JSON_OPTION } from "../spec.ts";
-import type { CommandSpec } from "../spec.ts";
+import { REPOSITORY_OPTIONS } from "../arguments/repository-options.ts";
+import { TRUST_OPTION } from "../arguments/seal-files.ts";
+import { JSON_OPTION } from "../command-line/spec.ts";
+import type { CommandSpec } from "../command-line/spec.ts";
 
 const ENTRIES_TERM: readonly [string, string] = [
   "entries",

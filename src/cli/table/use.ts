@@ -1,7 +1,7 @@
 /** The commands that use images of a repository: containers. */
 
-import { REPOSITORY_OPTIONS } from "../repository-options.ts";
-import type { CommandSpec } from "../spec.ts";
+import { REPOSITORY_OPTIONS } from "../arguments/repository-options.ts";
+import type { CommandSpec } from "../command-line/spec.ts";
 
 const BUNDLE: CommandSpec = {
   name: "bundle",

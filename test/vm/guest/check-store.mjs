@@ -18,7 +18,7 @@ const { openImage } = await import(`${dist}/core/erofs/reader.js`);
 const { readTree } = await import(`${dist}/core/erofs/read-tree.js`);
 const { measureVerity, openFileSource } = await import(`${dist}/floor/mod.js`);
 const mkcomposefs = await import(`${dist}/cli/drop-ins/mkcomposefs.js`);
-const { Output } = await import(`${dist}/cli/output.js`);
+const { Output } = await import(`${dist}/cli/output/output.js`);
 
 const STORE = "/b/objects";
 const IMAGE = "/b/image.cfs";

@@ -4,7 +4,7 @@ import type { ByteString } from "../../../core/bytes/byte-string.ts";
 import { writeImage } from "../../../core/erofs/writer.ts";
 import { validateTree } from "../../../core/tree/validate.ts";
 import { interruptible } from "../../interrupt.ts";
-import { readChunks } from "../../load-tree.ts";
+import { readChunks } from "../../arguments/load-tree.ts";
 import { withRepository } from "./repository.ts";
 import { readRootfs, rootfsRequest } from "./rootfs.ts";
 import type { CfsctlCall } from "./settings.ts";

@@ -30,7 +30,7 @@ import {
 import type { Repository } from "../../../store/mod.ts";
 import { ObjectChecker, openObjectOrFault } from "../../../store/survey/check-object.ts";
 import { readObjectDirectories } from "../../../store/survey/objects.ts";
-import { reasonOf } from "../../reason.ts";
+import { reasonOf } from "../../output/reason.ts";
 import { readRawStream } from "./raw-stream.ts";
 
 /** How many were looked at, and how many of them cannot be used. */

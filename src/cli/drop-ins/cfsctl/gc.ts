@@ -9,7 +9,7 @@ import { collectGarbage } from "../../../store/gc/mod.ts";
 import type { GcPlan } from "../../../store/gc/mod.ts";
 import type { Repository } from "../../../store/mod.ts";
 import { interruptible } from "../../interrupt.ts";
-import type { Io } from "../../io.ts";
+import type { Io } from "../../output/io.ts";
 import { withRepository } from "./repository.ts";
 import type { CfsctlCall } from "./settings.ts";
 

@@ -1,6 +1,6 @@
 /** JSON as cfsctl prints it: two spaces for each level, and a line end. */
 
-import type { Output } from "../../output.ts";
+import type { Output } from "../../output/output.ts";
 
 /** Prints a value. */
 export function printJson(out: Output, value: object): void {

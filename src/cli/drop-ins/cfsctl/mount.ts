@@ -7,7 +7,7 @@ import { ComposefsError } from "../../../core/errors.ts";
 import { mountComposefs } from "../../../mount/mod.ts";
 import { close } from "../../../floor/mod.ts";
 import type { Repository } from "../../../store/mod.ts";
-import type { Invocation } from "../../invocation.ts";
+import type { Invocation } from "../../command-line/invocation.ts";
 import { objectsPath, withRepository } from "./repository.ts";
 import type { CfsctlCall } from "./settings.ts";
 

@@ -15,7 +15,7 @@ import { walkTree } from "../../../core/tree/walk.ts";
 import { blockHash } from "../../../floor/mod.ts";
 import { scanDirectory } from "../../../sources/mod.ts";
 import type { ScanOptions } from "../../../sources/mod.ts";
-import type { Invocation } from "../../invocation.ts";
+import type { Invocation } from "../../command-line/invocation.ts";
 
 /** How a directory is read. */
 export interface RootfsRequest {

@@ -6,13 +6,13 @@
  */
 
 import { ComposefsError } from "../../../core/errors.ts";
-import { readClap } from "../../clap.ts";
-import type { ClapCall } from "../../clap.ts";
-import { formatHelp } from "../../help.ts";
-import type { Io } from "../../io.ts";
-import { BrokenPipe } from "../../output.ts";
+import { readClap } from "../../command-line/clap.ts";
+import type { ClapCall } from "../../command-line/clap.ts";
+import { formatHelp } from "../../help/help.ts";
+import type { Io } from "../../output/io.ts";
+import { BrokenPipe } from "../../output/output.ts";
 import { reportFailure } from "../../report.ts";
-import type { CommandSpec } from "../../spec.ts";
+import type { CommandSpec } from "../../command-line/spec.ts";
 import { CFSCTL } from "../../table/cfsctl.ts";
 import { versionLine } from "../../version.ts";
 import { readSettings } from "./settings.ts";

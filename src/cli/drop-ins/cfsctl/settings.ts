@@ -5,8 +5,8 @@ import type { ByteString } from "../../../core/bytes/byte-string.ts";
 import type { FormatVersion } from "../../../core/erofs/version.ts";
 import { ComposefsError } from "../../../core/errors.ts";
 import type { FsVerityAlgorithm } from "../../../core/fsverity/digest.ts";
-import type { Invocation } from "../../invocation.ts";
-import type { Io } from "../../io.ts";
+import type { Invocation } from "../../command-line/invocation.ts";
+import type { Io } from "../../output/io.ts";
 
 /** The global options, and the surroundings. */
 export interface Settings {

@@ -12,7 +12,7 @@ import { DEFAULT_LAYER_LIMITS } from "../../../../sources/mod.ts";
 import { LayerSplitter } from "../../../../sources/pull/layer-splitter.ts";
 import { StagingSink } from "../../../../sources/pull/staging-sink.ts";
 import { layerStreamName } from "../../../../store/mod.ts";
-import { readChunks } from "../../../load-tree.ts";
+import { readChunks } from "../../../arguments/load-tree.ts";
 import { formatEntries } from "../dumpfile.ts";
 import { printJson } from "../json.ts";
 import { withRepository } from "../repository.ts";

@@ -16,7 +16,7 @@ import { loadZstd } from "../../../../floor/mod.ts";
 import type { Zstd } from "../../../../floor/mod.ts";
 import { contentReader, writeErofsImages } from "../../../../store/mod.ts";
 import type { Repository } from "../../../../store/mod.ts";
-import type { Invocation } from "../../../invocation.ts";
+import type { Invocation } from "../../../command-line/invocation.ts";
 import { withRepository } from "../repository.ts";
 import { formatKarg } from "../scan.ts";
 import type { CfsctlCall, Settings } from "../settings.ts";

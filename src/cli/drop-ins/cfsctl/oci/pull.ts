@@ -8,7 +8,7 @@ import { openImageSource, pullImage } from "../../../../sources/mod.ts";
 import type { PullReport } from "../../../../sources/mod.ts";
 import type { ObjectCount } from "../../../../store/mod.ts";
 import { interruptible } from "../../../interrupt.ts";
-import { openLayerProgress } from "../../../layer-progress.ts";
+import { openLayerProgress } from "../../../output/layer-progress.ts";
 import { withRepository } from "../repository.ts";
 import type { CfsctlCall } from "../settings.ts";
 import { findBootImage } from "./boot-image.ts";

@@ -20,7 +20,7 @@ import {
   readRepositoryLayer,
 } from "../../../../store/mod.ts";
 import type { Repository } from "../../../../store/mod.ts";
-import type { Invocation } from "../../../invocation.ts";
+import type { Invocation } from "../../../command-line/invocation.ts";
 import { countLinks, formatDumpfile } from "../dumpfile.ts";
 import { withRepository } from "../repository.ts";
 import type { CfsctlCall } from "../settings.ts";

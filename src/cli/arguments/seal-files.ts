@@ -1,14 +1,14 @@
 /** Keys and certificates that a command line names. */
 
 import { readFileSync } from "node:fs";
-import { displayText } from "../core/bytes/byte-string.ts";
-import type { ByteString } from "../core/bytes/byte-string.ts";
-import { ComposefsError } from "../core/errors.ts";
-import { TrustedCertificates } from "../sources/mod.ts";
-import type { NamedFile } from "../sources/mod.ts";
-import type { Invocation } from "./invocation.ts";
-import { reasonOf } from "./reason.ts";
-import type { OptionSpec } from "./spec.ts";
+import { displayText } from "../../core/bytes/byte-string.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { ComposefsError } from "../../core/errors.ts";
+import { TrustedCertificates } from "../../sources/mod.ts";
+import type { NamedFile } from "../../sources/mod.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import { reasonOf } from "../output/reason.ts";
+import type { OptionSpec } from "../command-line/spec.ts";
 
 /** Whom to trust. */
 export const TRUST_OPTION: OptionSpec = {

@@ -5,7 +5,7 @@
  * The table is pure: it is told the time. `openLayerProgress` is the thin part that has a clock.
  */
 
-import type { PullEvent, PullLayer } from "../sources/mod.ts";
+import type { PullEvent, PullLayer } from "../../sources/mod.ts";
 import type { Output } from "./output.ts";
 import { formatDuration, formatSize } from "./progress.ts";
 import type { ProgressMode } from "./progress.ts";

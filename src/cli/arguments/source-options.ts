@@ -1,9 +1,9 @@
 /** The options by which a command reaches a registry: for every command that reads images from one. */
 
-import type { OpenImageOptions } from "../sources/mod.ts";
-import type { Invocation } from "./invocation.ts";
-import type { Io } from "./io.ts";
-import type { OptionSpec } from "./spec.ts";
+import type { OpenImageOptions } from "../../sources/mod.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import type { OptionSpec } from "../command-line/spec.ts";
 
 /** How to reach a registry. */
 export const SOURCE_OPTIONS: readonly OptionSpec[] = [

@@ -9,10 +9,10 @@
  * Source: the documentation of clap 4.5, and what cfsctl 0.9 answers.
  */
 
-import { displayText } from "../core/bytes/byte-string.ts";
-import type { ByteString } from "../core/bytes/byte-string.ts";
-import { ComposefsError } from "../core/errors.ts";
-import { formatUse } from "./help.ts";
+import { displayText } from "../../core/bytes/byte-string.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { ComposefsError } from "../../core/errors.ts";
+import { formatUse } from "../help/help.ts";
 import { Invocation } from "./invocation.ts";
 import type { CommandSpec, OperandSpec, OptionSpec, ProgramSpec } from "./spec.ts";
 

@@ -1,9 +1,9 @@
 /** What the second of two trees costs where the first is there already. */
 
-import type { Directory } from "../core/tree/node.ts";
-import { walkTree } from "../core/tree/walk.ts";
-import type { OciImage } from "../store/mod.ts";
-import { formatCount, formatSize } from "./progress.ts";
+import type { Directory } from "../../core/tree/node.ts";
+import { walkTree } from "../../core/tree/walk.ts";
+import type { OciImage } from "../../store/mod.ts";
+import { formatCount, formatSize } from "../output/progress.ts";
 
 /** A number of things, and their bytes. */
 export interface Cost {

@@ -1,13 +1,13 @@
 /** The options by which a command finds its repository: for every command that uses one. */
 
-import { byteString, displayText } from "../core/bytes/byte-string.ts";
-import type { ByteString } from "../core/bytes/byte-string.ts";
-import { ComposefsError } from "../core/errors.ts";
-import { Repository } from "../store/mod.ts";
-import type { OpenOptions } from "../store/mod.ts";
-import type { Invocation } from "./invocation.ts";
-import type { Io } from "./io.ts";
-import type { OptionSpec } from "./spec.ts";
+import { byteString, displayText } from "../../core/bytes/byte-string.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { ComposefsError } from "../../core/errors.ts";
+import { Repository } from "../../store/mod.ts";
+import type { OpenOptions } from "../../store/mod.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import type { OptionSpec } from "../command-line/spec.ts";
 
 /** Which repository. */
 export const REPOSITORY_PATH_OPTIONS: readonly OptionSpec[] = [

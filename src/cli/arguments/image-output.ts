@@ -6,13 +6,13 @@
 import { closeSync, openSync, statSync } from "node:fs";
 import type { Stats } from "node:fs";
 
-import { displayText } from "../core/bytes/byte-string.ts";
-import type { ByteString } from "../core/bytes/byte-string.ts";
-import { ComposefsError } from "../core/errors.ts";
-import { createAtomicFile } from "../floor/atomic-file.ts";
-import { reasonOf } from "./reason.ts";
-import type { Io } from "./io.ts";
-import { writeAll } from "./output.ts";
+import { displayText } from "../../core/bytes/byte-string.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { ComposefsError } from "../../core/errors.ts";
+import { createAtomicFile } from "../../floor/atomic-file.ts";
+import { reasonOf } from "../output/reason.ts";
+import type { Io } from "../output/io.ts";
+import { writeAll } from "../output/output.ts";
 
 /** Writes all of an image, or throws `output-failed`. To be called once. */
 export type ImageOutput = (image: Uint8Array) => void;

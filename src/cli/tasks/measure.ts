@@ -2,18 +2,18 @@
  * The fs-verity digest of a file: the kernel's where it has one, else computed.
  */
 
-import { displayText } from "../core/bytes/byte-string.ts";
-import type { ByteString } from "../core/bytes/byte-string.ts";
-import { ComposefsError } from "../core/errors.ts";
-import { fsVerityDigestFrom } from "../core/fsverity/digest.ts";
-import type { FsVerityAlgorithm, FsVerityDigest } from "../core/fsverity/digest.ts";
-import { FsVerityHasher } from "../core/fsverity/hasher.ts";
-import { blockHash } from "../floor/block-hash.ts";
-import { AT_FDCWD, O_RDONLY, close, openat, read } from "../floor/file.ts";
-import type { Fd } from "../floor/file.ts";
-import { measureVerity } from "../floor/verity.ts";
-import { cannotOpen } from "./load-tree.ts";
-import { reasonOf } from "./reason.ts";
+import { displayText } from "../../core/bytes/byte-string.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { ComposefsError } from "../../core/errors.ts";
+import { fsVerityDigestFrom } from "../../core/fsverity/digest.ts";
+import type { FsVerityAlgorithm, FsVerityDigest } from "../../core/fsverity/digest.ts";
+import { FsVerityHasher } from "../../core/fsverity/hasher.ts";
+import { blockHash } from "../../floor/block-hash.ts";
+import { AT_FDCWD, O_RDONLY, close, openat, read } from "../../floor/file.ts";
+import type { Fd } from "../../floor/file.ts";
+import { measureVerity } from "../../floor/verity.ts";
+import { cannotOpen } from "../arguments/load-tree.ts";
+import { reasonOf } from "../output/reason.ts";
 
 /** Bytes that are read and hashed at once. */
 const CHUNK = 1 << 20;

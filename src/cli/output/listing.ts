@@ -2,12 +2,12 @@
  * The long listing of a tree, like `ls -l`: for people as columns, for programs as JSON.
  */
 
-import { byteStringFrom, displayText } from "../core/bytes/byte-string.ts";
-import type { ByteString } from "../core/bytes/byte-string.ts";
-import { resolveLink } from "../core/tree/node.ts";
-import type { Directory, Leaf, NodeKind, Timestamp } from "../core/tree/node.ts";
-import { linkTargetPaths, walkTree } from "../core/tree/walk.ts";
-import type { WalkEntry } from "../core/tree/walk.ts";
+import { byteStringFrom, displayText } from "../../core/bytes/byte-string.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { resolveLink } from "../../core/tree/node.ts";
+import type { Directory, Leaf, NodeKind, Timestamp } from "../../core/tree/node.ts";
+import { linkTargetPaths, walkTree } from "../../core/tree/walk.ts";
+import type { WalkEntry } from "../../core/tree/walk.ts";
 
 const TYPE_LETTER: Readonly<Record<NodeKind, string>> = {
   fifo: "p",

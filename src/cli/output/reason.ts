@@ -2,7 +2,7 @@
  * Why something failed, in the words that people and scripts know from C: `No such file or directory`.
  */
 
-import { ERRNO, SyscallError, describeErrno } from "../floor/errors.ts";
+import { ERRNO, SyscallError, describeErrno } from "../../floor/errors.ts";
 
 /** The reason of an error without what was done to what: the caller says that better. */
 export function reasonOf(error: unknown): string {

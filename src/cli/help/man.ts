@@ -2,9 +2,15 @@
  * Man pages in the man(7) language, from the tables of the commands.
  */
 
-import { formatOption, formatSynopsis, optionsWithHelp } from "./spec.ts";
-import type { CommandSpec, Example, OptionSpec, ProgramSpec, Section } from "./spec.ts";
-import { VERSION, VERSION_DATE } from "./version.ts";
+import { formatOption, formatSynopsis, optionsWithHelp } from "../command-line/spec.ts";
+import type {
+  CommandSpec,
+  Example,
+  OptionSpec,
+  ProgramSpec,
+  Section,
+} from "../command-line/spec.ts";
+import { VERSION, VERSION_DATE } from "../version.ts";
 
 /** The man page of a program. */
 export function formatManPage(program: ProgramSpec): string {

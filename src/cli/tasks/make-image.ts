@@ -2,16 +2,16 @@
  * From a directory or a dump file to the bytes of an image: what `mkcomposefs` and `composefs mk` share.
  */
 
-import type { ByteString } from "../core/bytes/byte-string.ts";
-import { chooseFormatVersion, writeImage } from "../core/erofs/writer.ts";
-import type { FormatVersion } from "../core/erofs/version.ts";
-import type { FsVerityDigest } from "../core/fsverity/digest.ts";
-import { computeFsVerityDigest } from "../core/fsverity/hasher.ts";
-import type { Directory } from "../core/tree/node.ts";
-import { validateTree } from "../core/tree/validate.ts";
-import { walkTree } from "../core/tree/walk.ts";
-import { readDumpFile } from "./load-tree.ts";
-import type { ProgressEvent } from "./progress.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { chooseFormatVersion, writeImage } from "../../core/erofs/writer.ts";
+import type { FormatVersion } from "../../core/erofs/version.ts";
+import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
+import { computeFsVerityDigest } from "../../core/fsverity/hasher.ts";
+import type { Directory } from "../../core/tree/node.ts";
+import { validateTree } from "../../core/tree/validate.ts";
+import { walkTree } from "../../core/tree/walk.ts";
+import { readDumpFile } from "../arguments/load-tree.ts";
+import type { ProgressEvent } from "../output/progress.ts";
 
 /** How a directory is scanned; see `ScanOptions` of room sources. */
 interface ScanRequest {
@@ -44,7 +44,7 @@ export async function readSource(
   },
 ): Promise<Directory> {
   if (content.fromFile) return readDumpFile(content.source, { strict: content.strict });
-  const { scanDirectory } = await import("../sources/mod.ts");
+  const { scanDirectory } = await import("../../sources/mod.ts");
   const { root } = await scanDirectory(content.source, { ...content.scan, ...options });
   return root;
 }
@@ -69,7 +69,7 @@ export function buildImage(root: Directory, range: VersionRange): BuiltImage {
 
 /** The fs-verity digest that names and seals an image. */
 export async function imageDigest(image: Uint8Array): Promise<FsVerityDigest> {
-  const { blockHash } = await import("../floor/block-hash.ts"); // costs 4 ms, and not all want a digest
+  const { blockHash } = await import("../../floor/block-hash.ts"); // costs 4 ms, and not all want a digest
   return computeFsVerityDigest(image, blockHash("sha256"));
 }
 

@@ -4,21 +4,21 @@
 
 import { closeSync, openSync, readSync } from "node:fs";
 
-import { displayText } from "../core/bytes/byte-string.ts";
-import type { ByteString } from "../core/bytes/byte-string.ts";
-import { formatDumpEntries } from "../core/dump/format.ts";
-import { DumpParser } from "../core/dump/read.ts";
-import type { DumpOptions } from "../core/dump/read.ts";
-import { openImage } from "../core/erofs/reader.ts";
-import { readTree } from "../core/erofs/read-tree.ts";
-import { walkImage } from "../core/erofs/walk-image.ts";
-import type { ImageEntry } from "../core/erofs/walk-image.ts";
-import type { FormatVersion } from "../core/erofs/version.ts";
-import { ComposefsError } from "../core/errors.ts";
-import type { Directory } from "../core/tree/node.ts";
-import { openFileSource } from "../floor/file-source.ts";
-import type { FileSource } from "../floor/file-source.ts";
-import { reasonOf } from "./reason.ts";
+import { displayText } from "../../core/bytes/byte-string.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { formatDumpEntries } from "../../core/dump/format.ts";
+import { DumpParser } from "../../core/dump/read.ts";
+import type { DumpOptions } from "../../core/dump/read.ts";
+import { openImage } from "../../core/erofs/reader.ts";
+import { readTree } from "../../core/erofs/read-tree.ts";
+import { walkImage } from "../../core/erofs/walk-image.ts";
+import type { ImageEntry } from "../../core/erofs/walk-image.ts";
+import type { FormatVersion } from "../../core/erofs/version.ts";
+import { ComposefsError } from "../../core/errors.ts";
+import type { Directory } from "../../core/tree/node.ts";
+import { openFileSource } from "../../floor/file-source.ts";
+import type { FileSource } from "../../floor/file-source.ts";
+import { reasonOf } from "../output/reason.ts";
 
 /** Bytes that are read from a dump at once. */
 const DUMP_CHUNK = 1 << 20;

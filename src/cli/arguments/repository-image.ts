@@ -1,18 +1,18 @@
 /** OCI images of a repository as operands of commands that also take files. */
 
-import { displayText } from "../core/bytes/byte-string.ts";
-import type { ByteString } from "../core/bytes/byte-string.ts";
-import { ComposefsError } from "../core/errors.ts";
-import { openImage } from "../core/erofs/reader.ts";
-import { readTree } from "../core/erofs/read-tree.ts";
-import type { FsVerityDigest } from "../core/fsverity/digest.ts";
-import type { Directory } from "../core/tree/node.ts";
-import { AT_FDCWD, fileSourceOf, lstatatIfExists } from "../floor/mod.ts";
-import { loadZstd } from "../floor/zstd.ts";
-import { findErofs, openOciImage } from "../store/mod.ts";
-import type { OciImage, Repository } from "../store/mod.ts";
-import type { Invocation } from "./invocation.ts";
-import type { Io } from "./io.ts";
+import { displayText } from "../../core/bytes/byte-string.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { ComposefsError } from "../../core/errors.ts";
+import { openImage } from "../../core/erofs/reader.ts";
+import { readTree } from "../../core/erofs/read-tree.ts";
+import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
+import type { Directory } from "../../core/tree/node.ts";
+import { AT_FDCWD, fileSourceOf, lstatatIfExists } from "../../floor/mod.ts";
+import { loadZstd } from "../../floor/zstd.ts";
+import { findErofs, openOciImage } from "../../store/mod.ts";
+import type { OciImage, Repository } from "../../store/mod.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
 import { openRepository } from "./repository-options.ts";
 
 const REPOSITORY_OPTIONS = ["repo", "user", "system", "require-verity"] as const;

@@ -1,16 +1,16 @@
 /** What `export` and `push` have in common: an image out of the repository to a target. */
 
-import { displayText } from "../core/bytes/byte-string.ts";
-import type { ByteString } from "../core/bytes/byte-string.ts";
-import { ComposefsError } from "../core/errors.ts";
-import { exportImage, openImageTarget } from "../sources/mod.ts";
-import type { ExportCompression, ExportReport, ImageTarget } from "../sources/mod.ts";
-import { interruptible } from "./interrupt.ts";
-import type { Invocation } from "./invocation.ts";
-import type { Io } from "./io.ts";
-import { formatCount, formatSize, openProgress } from "./progress.ts";
-import type { ProgressMode } from "./progress.ts";
-import { withRepository } from "./repository-image.ts";
+import { displayText } from "../../core/bytes/byte-string.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { ComposefsError } from "../../core/errors.ts";
+import { exportImage, openImageTarget } from "../../sources/mod.ts";
+import type { ExportCompression, ExportReport, ImageTarget } from "../../sources/mod.ts";
+import { interruptible } from "../interrupt.ts";
+import type { Invocation } from "../command-line/invocation.ts";
+import type { Io } from "../output/io.ts";
+import { formatCount, formatSize, openProgress } from "../output/progress.ts";
+import type { ProgressMode } from "../output/progress.ts";
+import { withRepository } from "../arguments/repository-image.ts";
 
 const LEVEL_MAX: Partial<Record<ExportCompression, number>> = { gzip: 9, zstd: 19 };
 

@@ -2,9 +2,9 @@
  * What a command was asked: options by name and operands, whichever parser read them.
  */
 
-import { displayText } from "../core/bytes/byte-string.ts";
-import type { ByteString } from "../core/bytes/byte-string.ts";
-import { ComposefsError } from "../core/errors.ts";
+import { displayText } from "../../core/bytes/byte-string.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { ComposefsError } from "../../core/errors.ts";
 
 /** Options and operands of one call. Values are the bytes that were typed. */
 export class Invocation {

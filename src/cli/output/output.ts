@@ -8,8 +8,8 @@
 import { fstatSync, writeSync } from "node:fs";
 import type { styleText } from "node:util";
 
-import type { ByteString } from "../core/bytes/byte-string.ts";
-import { ComposefsError } from "../core/errors.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import { ComposefsError } from "../../core/errors.ts";
 import { reasonOf } from "./reason.ts";
 
 /** Thrown when nobody reads standard output any more. */

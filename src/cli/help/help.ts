@@ -2,8 +2,8 @@
  * The text of `--help`: use, what it does, options, commands, examples.
  */
 
-import { formatOption, formatSynopsis, optionsWithHelp } from "./spec.ts";
-import type { CommandSpec, ProgramSpec, Section } from "./spec.ts";
+import { formatOption, formatSynopsis, optionsWithHelp } from "../command-line/spec.ts";
+import type { CommandSpec, ProgramSpec, Section } from "../command-line/spec.ts";
 
 const WIDTH = 80;
 const INDENT = "  ";

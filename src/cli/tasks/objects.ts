@@ -4,9 +4,9 @@
 
 import { closeSync, openSync, statSync } from "node:fs";
 
-import type { ByteString } from "../core/bytes/byte-string.ts";
-import type { ImageEntry } from "../core/erofs/walk-image.ts";
-import { cannotOpen } from "./load-tree.ts";
+import type { ByteString } from "../../core/bytes/byte-string.ts";
+import type { ImageEntry } from "../../core/erofs/walk-image.ts";
+import { cannotOpen } from "../arguments/load-tree.ts";
 
 /** Adds the paths of all backing files of an image's entries to `objects`, as the image has them. */
 export function collectObjects(entries: Iterable<ImageEntry>, objects: Set<ByteString>): void {
