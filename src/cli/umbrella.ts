@@ -13,7 +13,7 @@ import { Invocation } from "./command-line/invocation.ts";
 import type { Io } from "./output/io.ts";
 import { groupCommands, isCommandGroup } from "./command-line/spec.ts";
 import type { CommandSpec, OptionSpec, ProgramSpec } from "./command-line/spec.ts";
-import { COMMAND_GROUPS, COMPOSEFS } from "./table/composefs.ts";
+import { COMMAND_GROUPS, COMPOSEFS } from "./table/composefs/composefs.ts";
 import { versionLine } from "./version.ts";
 
 /** What a command's module offers. */

@@ -9,7 +9,7 @@ import { CFSCTL_COMMANDS } from "#src/cli/drop-ins/cfsctl/run.ts";
 import { formatHelp } from "#src/cli/help/help.ts";
 import { formatManPage } from "#src/cli/help/man.ts";
 import type { CommandSpec } from "#src/cli/command-line/spec.ts";
-import { CFSCTL } from "#src/cli/table/cfsctl.ts";
+import { CFSCTL } from "#src/cli/table/cfsctl/cfsctl.ts";
 import { PROGRAMS } from "#src/cli/table/mod.ts";
 import { COMMAND_MODULES } from "#src/cli/umbrella.ts";
 import { VERSION } from "#src/cli/version.ts";

@@ -110,6 +110,11 @@ export const JSON_OPTION: OptionSpec = {
   brief: "Print JSON, in the shape described below",
 };
 
+/** The section of the help that `--json` means; `terms` are the keys. */
+export function jsonSection(intro: string, terms: Section["terms"] & object): Section {
+  return { title: "JSON", paragraphs: [intro], terms };
+}
+
 /** How an option is written: `-o, --name=LABEL`. */
 export function formatOption(option: OptionSpec): string {
   const label = option.value?.label;

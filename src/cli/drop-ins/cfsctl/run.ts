@@ -13,7 +13,7 @@ import type { Io } from "../../output/io.ts";
 import { BrokenPipe } from "../../output/output.ts";
 import { reportFailure } from "../../report.ts";
 import type { CommandSpec } from "../../command-line/spec.ts";
-import { CFSCTL } from "../../table/cfsctl.ts";
+import { CFSCTL } from "../../table/cfsctl/cfsctl.ts";
 import { versionLine } from "../../version.ts";
 import { readSettings } from "./settings.ts";
 import type { CfsctlCall } from "./settings.ts";

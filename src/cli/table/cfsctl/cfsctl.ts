@@ -1,7 +1,7 @@
 /** `cfsctl`: the table behind its options, commands, help, man page and completions. */
 
-import type { ClapProgram } from "../command-line/clap.ts";
-import { VERSION_OPTION } from "../command-line/spec.ts";
+import type { ClapProgram } from "../../command-line/clap.ts";
+import { VERSION_OPTION } from "../../command-line/spec.ts";
 import {
   CAT,
   CREATE_IMAGE,
@@ -15,9 +15,9 @@ import {
   MOUNT,
   OCI_FSCK,
   TRANSACTION,
-} from "./cfsctl-repository.ts";
-import { OCI_COMMANDS } from "./cfsctl-oci.ts";
-import { COMPUTE_ID, COMPUTE_KARG, CREATE_DUMPFILE } from "./cfsctl-scan.ts";
+} from "./repository.ts";
+import { OCI_COMMANDS } from "./oci.ts";
+import { COMPUTE_ID, COMPUTE_KARG, CREATE_DUMPFILE } from "./scan.ts";
 
 /** Programs that answer to their names as commands of cfsctl. */
 const TOOLS = ["mkcomposefs", "composefs-info", "mount.composefs"] as const;

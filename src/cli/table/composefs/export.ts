@@ -1,8 +1,9 @@
 /** The commands that bring OCI images out of a repository. */
 
-import { PROGRESS_MODES } from "../output/progress.ts";
-import { REPOSITORY_OPTIONS } from "../arguments/repository-options.ts";
-import type { CommandSpec, OptionSpec, Section } from "../command-line/spec.ts";
+import { PROGRESS_OPTIONS } from "../../arguments/progress-options.ts";
+import { REPOSITORY_OPTIONS } from "../../arguments/repository-options.ts";
+import { JSON_OPTION, jsonSection } from "../../command-line/spec.ts";
+import type { CommandSpec, OptionSpec } from "../../command-line/spec.ts";
 
 /** Of everything that writes images. */
 const WRITE_OPTIONS: readonly OptionSpec[] = [
@@ -28,30 +29,21 @@ const WRITE_OPTIONS: readonly OptionSpec[] = [
     brief:
       "Whether a registry needs a certificate that is right (what registries.conf says unless told)",
   },
-  {
-    name: "progress",
-    value: { label: "HOW", kind: { choices: PROGRESS_MODES } },
-    brief: "Show progress: auto, plain, none or json (auto unless told)",
-  },
-  { name: "quiet", short: "q", brief: "Print nothing but errors" },
-  { name: "json", brief: "Print JSON, in the shape described below" },
+  ...PROGRESS_OPTIONS,
+  JSON_OPTION,
 ];
 
 /** What both print with --json. */
-const JSON_SECTION: Section = {
-  title: "JSON",
-  paragraphs: ["One object:"],
-  terms: [
-    ["target", "where the image went"],
-    ["manifestDigest", "digest of the manifest that was written"],
-    ["originalManifestDigest", "digest of the manifest in the repository"],
-    [
-      "layers",
-      "list of objects: diffId, digest and size as written, originalDigest, wasThere (in the target, before), and notChunked (why not)",
-    ],
-    ["seconds", "time it took"],
+const JSON_SECTION = jsonSection("One object:", [
+  ["target", "where the image went"],
+  ["manifestDigest", "digest of the manifest that was written"],
+  ["originalManifestDigest", "digest of the manifest in the repository"],
+  [
+    "layers",
+    "list of objects: diffId, digest and size as written, originalDigest, wasThere (in the target, before), and notChunked (why not)",
   ],
-};
+  ["seconds", "time it took"],
+]);
 
 const EXPORT: CommandSpec = {
   name: "export",

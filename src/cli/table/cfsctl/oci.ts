@@ -1,11 +1,11 @@
 /** `cfsctl oci`: the commands for OCI images that are in the repository. */
 
-import type { ByteString } from "../../core/bytes/byte-string.ts";
-import { isOciDigest } from "../../core/oci/mod.ts";
-import type { ClapCommand } from "../command-line/clap.ts";
-import type { OperandSpec } from "../command-line/spec.ts";
-import { MOUNT_OPTIONS, MOUNT_RULES } from "./cfsctl-repository.ts";
-import { BOOTABLE, XATTRS } from "./cfsctl-scan.ts";
+import type { ByteString } from "../../../core/bytes/byte-string.ts";
+import { isOciDigest } from "../../../core/oci/mod.ts";
+import type { ClapCommand } from "../../command-line/clap.ts";
+import type { OperandSpec } from "../../command-line/spec.ts";
+import { MOUNT_OPTIONS, MOUNT_RULES } from "./repository.ts";
+import { BOOTABLE, XATTRS } from "./scan.ts";
 
 const MANIFEST_REFERENCE =
   "The image is named by its tag, or by `@` and the digest of its manifest.";

@@ -1,11 +1,11 @@
 /** The commands about OCI images in a repository. */
 
-import { PROGRESS_MODES } from "../output/progress.ts";
-import { SOURCE_OPTIONS } from "../arguments/source-options.ts";
-import { REPOSITORY_OPTIONS } from "../arguments/repository-options.ts";
-import { TRUST_OPTION } from "../arguments/seal-files.ts";
-import { JSON_OPTION } from "../command-line/spec.ts";
-import type { CommandSpec } from "../command-line/spec.ts";
+import { PROGRESS_OPTIONS } from "../../arguments/progress-options.ts";
+import { SOURCE_OPTIONS } from "../../arguments/source-options.ts";
+import { REPOSITORY_OPTIONS } from "../../arguments/repository-options.ts";
+import { TRUST_OPTION } from "../../arguments/seal-files.ts";
+import { JSON_OPTION, jsonSection } from "../../command-line/spec.ts";
+import type { CommandSpec } from "../../command-line/spec.ts";
 
 /** How images in a repository are named. */
 const REFERENCES =
@@ -68,12 +68,7 @@ const PULL: CommandSpec = {
       brief: "Fetch zstd:chunked layers whole, also where some of their files are here",
     },
     ...SOURCE_OPTIONS,
-    {
-      name: "progress",
-      value: { label: "HOW", kind: { choices: PROGRESS_MODES } },
-      brief: "Show progress: auto, plain, none or json (auto unless told)",
-    },
-    { name: "quiet", short: "q", brief: "Print nothing but errors" },
+    ...PROGRESS_OPTIONS,
     JSON_OPTION,
   ],
   examples: [
@@ -109,12 +104,9 @@ const PULL: CommandSpec = {
         ["ratio", "how many times larger than its blob a layer of more than 1 GiB may be (250)"],
       ],
     },
-    {
-      title: "JSON",
-      paragraphs: [
-        "One object; with --progress=json, objects with the key event come before it on standard error:",
-      ],
-      terms: [
+    jsonSection(
+      "One object; with --progress=json, objects with the key event come before it on standard error:",
+      [
         ["outcome", "pulled, or up-to-date if there was nothing to do"],
         ["source", "where the image came from"],
         ["tag", "its tag"],
@@ -136,7 +128,7 @@ const PULL: CommandSpec = {
         ],
         ["seconds", "time it took"],
       ],
-    },
+    ),
   ],
 };
 
@@ -150,27 +142,20 @@ const IMAGES: CommandSpec = {
   options: [...REPOSITORY_OPTIONS, JSON_OPTION],
   examples: [{ command: "composefs images", brief: "What is there, and what it costs" }],
   sections: [
-    {
-      title: "JSON",
-      paragraphs: ["An array of one object for each tag:"],
-      terms: [
-        ["name", "the tag, as text"],
-        ["manifestDigest", "digest of the manifest"],
-        [
-          "kind",
-          "image or artifact; null for one that is damaged, and so are all keys but the next",
-        ],
-        ["damage", "why it cannot be read, or null"],
-        ["platform", "linux/amd64, say; null for an artifact"],
-        ["created", "when it was made, as it says itself, or null"],
-        ["layers", "number of layers, or of blobs of an artifact"],
-        ["referrers", "list of digests of manifests that are about this one"],
-        ["size", "bytes of the objects that it needs: uniqueSize and sharedSize together"],
-        ["uniqueSize", "bytes of objects that no other listed image needs"],
-        ["sharedSize", "bytes of objects that others need too"],
-        ["erofs", "object: the digests of its EROFS images by their names in the config's stream"],
-      ],
-    },
+    jsonSection("An array of one object for each tag:", [
+      ["name", "the tag, as text"],
+      ["manifestDigest", "digest of the manifest"],
+      ["kind", "image or artifact; null for one that is damaged, and so are all keys but the next"],
+      ["damage", "why it cannot be read, or null"],
+      ["platform", "linux/amd64, say; null for an artifact"],
+      ["created", "when it was made, as it says itself, or null"],
+      ["layers", "number of layers, or of blobs of an artifact"],
+      ["referrers", "list of digests of manifests that are about this one"],
+      ["size", "bytes of the objects that it needs: uniqueSize and sharedSize together"],
+      ["uniqueSize", "bytes of objects that no other listed image needs"],
+      ["sharedSize", "bytes of objects that others need too"],
+      ["erofs", "object: the digests of its EROFS images by their names in the config's stream"],
+    ]),
   ],
 };
 
@@ -193,23 +178,19 @@ const INSPECT: CommandSpec = {
     },
   ],
   sections: [
-    {
-      title: "JSON",
-      paragraphs: ["One object:"],
-      terms: [
-        ["manifestDigest", "digest of the manifest, and configDigest that of the config"],
-        ["kind", "image or artifact"],
-        ["manifest", "the manifest, as JSON; config likewise"],
-        [
-          "layers",
-          "list of objects: digest, diffId, mediaType, size, and stream, an fs-verity digest",
-        ],
-        ["erofs", "object: the digests of its EROFS images by their names in the config's stream"],
-        ["referrers", "list of digests of manifests that are about this one"],
-        ["tags", "list of the tags that it has"],
-        ["size", "bytes of all objects that it needs"],
+    jsonSection("One object:", [
+      ["manifestDigest", "digest of the manifest, and configDigest that of the config"],
+      ["kind", "image or artifact"],
+      ["manifest", "the manifest, as JSON; config likewise"],
+      [
+        "layers",
+        "list of objects: digest, diffId, mediaType, size, and stream, an fs-verity digest",
       ],
-    },
+      ["erofs", "object: the digests of its EROFS images by their names in the config's stream"],
+      ["referrers", "list of digests of manifests that are about this one"],
+      ["tags", "list of the tags that it has"],
+      ["size", "bytes of all objects that it needs"],
+    ]),
   ],
 };
 
@@ -227,14 +208,10 @@ const TAG: CommandSpec = {
   options: [...REPOSITORY_OPTIONS, JSON_OPTION],
   examples: [{ command: "composefs tag my-image stable", brief: "Give my-image a second tag" }],
   sections: [
-    {
-      title: "JSON",
-      paragraphs: ["One object:"],
-      terms: [
-        ["tag", "the tag"],
-        ["manifestDigest", "the manifest that it names now"],
-      ],
-    },
+    jsonSection("One object:", [
+      ["tag", "the tag"],
+      ["manifestDigest", "the manifest that it names now"],
+    ]),
   ],
 };
 
@@ -247,13 +224,7 @@ const UNTAG: CommandSpec = {
   operands: [{ name: "TAG", kind: "text", variadic: true }],
   options: [...REPOSITORY_OPTIONS, JSON_OPTION],
   examples: [{ command: "composefs untag stable", brief: "Remove one tag" }],
-  sections: [
-    {
-      title: "JSON",
-      paragraphs: ["One object:"],
-      terms: [["untagged", "list of the tags that were removed"]],
-    },
-  ],
+  sections: [jsonSection("One object:", [["untagged", "list of the tags that were removed"]])],
 };
 
 const RM: CommandSpec = {
@@ -274,16 +245,12 @@ const RM: CommandSpec = {
     { command: "composefs rm --dry-run my-image", brief: "Show which names it has" },
   ],
   sections: [
-    {
-      title: "JSON",
-      paragraphs: ["One object:"],
-      terms: [
-        ["untagged", "list of the tags that were removed"],
-        ["manifestDigests", "list of the digests of the images"],
-        ["referrers", "list of digests of manifests that are kept no longer"],
-        ["dryRun", "whether nothing was done"],
-      ],
-    },
+    jsonSection("One object:", [
+      ["untagged", "list of the tags that were removed"],
+      ["manifestDigests", "list of the digests of the images"],
+      ["referrers", "list of digests of manifests that are kept no longer"],
+      ["dryRun", "whether nothing was done"],
+    ]),
   ],
 };
 

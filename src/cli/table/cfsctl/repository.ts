@@ -1,8 +1,8 @@
 /** `cfsctl`: the commands of the repository. */
 
-import type { ByteString } from "../../core/bytes/byte-string.ts";
-import type { ClapCommand } from "../command-line/clap.ts";
-import { READ_OPTIONS } from "./cfsctl-scan.ts";
+import type { ByteString } from "../../../core/bytes/byte-string.ts";
+import type { ClapCommand } from "../../command-line/clap.ts";
+import { READ_OPTIONS } from "./scan.ts";
 
 const IMAGE = { name: "NAME", kind: "text" } as const;
 

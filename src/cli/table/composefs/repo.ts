@@ -1,9 +1,9 @@
 /** `composefs repo`: the commands about a repository as a whole. */
 
-import { REPOSITORY_OPTIONS, REPOSITORY_PATH_OPTIONS } from "../arguments/repository-options.ts";
-import { SOURCE_OPTIONS } from "../arguments/source-options.ts";
-import { JSON_OPTION } from "../command-line/spec.ts";
-import type { CommandSpec, Section } from "../command-line/spec.ts";
+import { REPOSITORY_OPTIONS, REPOSITORY_PATH_OPTIONS } from "../../arguments/repository-options.ts";
+import { SOURCE_OPTIONS } from "../../arguments/source-options.ts";
+import { JSON_OPTION, jsonSection } from "../../command-line/spec.ts";
+import type { CommandSpec, Section } from "../../command-line/spec.ts";
 
 const METADATA_KEYS: Section["terms"] & object = [
   ["path", "path of the repository, as text"],
@@ -62,11 +62,7 @@ const INIT: CommandSpec = {
     },
   ],
   sections: [
-    {
-      title: "JSON",
-      paragraphs: ["One object:"],
-      terms: [["outcome", "created, already or upgraded"], ...METADATA_KEYS],
-    },
+    jsonSection("One object:", [["outcome", "created, already or upgraded"], ...METADATA_KEYS]),
   ],
 };
 
@@ -86,20 +82,16 @@ const STATUS: CommandSpec = {
     },
   ],
   sections: [
-    {
-      title: "JSON",
-      paragraphs: ["One object:"],
-      terms: [
-        ...METADATA_KEYS,
-        ["features", "object of compatible, readOnlyCompatible and incompatible: arrays of names"],
-        ["writable", "true, or false if this user, the file system or a feature forbids it"],
-        ["objects, objectBytes", "number of objects, and the sum of their sizes"],
-        ["images, streams", "numbers"],
-        ["imageRefs, streamRefs", "names that keep images and streams"],
-        ["temporary", "files that are being made, or whose maker died"],
-        ["strange", "files of no known name"],
-      ],
-    },
+    jsonSection("One object:", [
+      ...METADATA_KEYS,
+      ["features", "object of compatible, readOnlyCompatible and incompatible: arrays of names"],
+      ["writable", "true, or false if this user, the file system or a feature forbids it"],
+      ["objects, objectBytes", "number of objects, and the sum of their sizes"],
+      ["images, streams", "numbers"],
+      ["imageRefs, streamRefs", "names that keep images and streams"],
+      ["temporary", "files that are being made, or whose maker died"],
+      ["strange", "files of no known name"],
+    ]),
   ],
 };
 
@@ -135,23 +127,19 @@ const GC: CommandSpec = {
     },
   ],
   sections: [
-    {
-      title: "JSON",
-      paragraphs: ["One object:"],
-      terms: [
-        ["dryRun", "true if nothing was removed"],
-        ["objects, objectBytes", "number and bytes of the objects that go"],
-        ["streams, images, links", "numbers of names that go, and their paths"],
-        ["origins", "paths of notes of where images came from that go with them"],
-        ["temporary", "paths of unfinished files that go"],
-        ["kept", "objects and bytes of what is needed"],
-        ["held", "objects and bytes of what stays only because of damage"],
-        ["mounted", "array of digest and where, of images that are, or may be, mounted"],
-        ["unidentifiedMounts", "mount points of which any image may be below"],
-        ["damage", "array of what, digest (or null), neededBy and reason"],
-        ["strange", "array of path and reason, of files of no known name"],
-      ],
-    },
+    jsonSection("One object:", [
+      ["dryRun", "true if nothing was removed"],
+      ["objects, objectBytes", "number and bytes of the objects that go"],
+      ["streams, images, links", "numbers of names that go, and their paths"],
+      ["origins", "paths of notes of where images came from that go with them"],
+      ["temporary", "paths of unfinished files that go"],
+      ["kept", "objects and bytes of what is needed"],
+      ["held", "objects and bytes of what stays only because of damage"],
+      ["mounted", "array of digest and where, of images that are, or may be, mounted"],
+      ["unidentifiedMounts", "mount points of which any image may be below"],
+      ["damage", "array of what, digest (or null), neededBy and reason"],
+      ["strange", "array of path and reason, of files of no known name"],
+    ]),
   ],
 };
 
@@ -204,22 +192,18 @@ const FSCK: CommandSpec = {
     },
   ],
   sections: [
-    {
-      title: "JSON",
-      paragraphs: ["One object:"],
-      terms: [
-        ["ok", "true if there is no damage"],
-        ["objects, streams, images, ociImages", "objects of checked and damaged, numbers"],
-        ["brokenLinks, missingObjects", "numbers"],
-        ["findings", "array of kind, severity (damage or note), where, digest (or null), detail"],
-        [
-          "hurt",
-          "array of name (a tag, or the path of a ref), isUnusable, files (up to 1000 paths), fileCount, objects (digests)",
-        ],
-        ["repaired", "with --repair: array of digest and from"],
-        ["failures", "with --repair: array of texts, what could not be done"],
+    jsonSection("One object:", [
+      ["ok", "true if there is no damage"],
+      ["objects, streams, images, ociImages", "objects of checked and damaged, numbers"],
+      ["brokenLinks, missingObjects", "numbers"],
+      ["findings", "array of kind, severity (damage or note), where, digest (or null), detail"],
+      [
+        "hurt",
+        "array of name (a tag, or the path of a ref), isUnusable, files (up to 1000 paths), fileCount, objects (digests)",
       ],
-    },
+      ["repaired", "with --repair: array of digest and from"],
+      ["failures", "with --repair: array of texts, what could not be done"],
+    ]),
   ],
 };
 
@@ -242,13 +226,7 @@ const INDEX: CommandSpec = {
       brief: "Make known what came in by other programs",
     },
   ],
-  sections: [
-    {
-      title: "JSON",
-      paragraphs: ["One object:"],
-      terms: [["records", "number of entries"]],
-    },
-  ],
+  sections: [jsonSection("One object:", [["records", "number of entries"]])],
 };
 
 export const REPO_COMMANDS: readonly CommandSpec[] = [INIT, STATUS, GC, FSCK, INDEX];

@@ -1,9 +1,9 @@
 /** The commands about the seals of images. */
 
-import { REPOSITORY_OPTIONS } from "../arguments/repository-options.ts";
-import { TRUST_OPTION } from "../arguments/seal-files.ts";
-import { JSON_OPTION } from "../command-line/spec.ts";
-import type { CommandSpec } from "../command-line/spec.ts";
+import { REPOSITORY_OPTIONS } from "../../arguments/repository-options.ts";
+import { TRUST_OPTION } from "../../arguments/seal-files.ts";
+import { JSON_OPTION, jsonSection } from "../../command-line/spec.ts";
+import type { CommandSpec } from "../../command-line/spec.ts";
 
 const ENTRIES_TERM: readonly [string, string] = [
   "entries",
@@ -64,19 +64,15 @@ const SEAL: CommandSpec = {
     { command: "composefs seal --inline web", brief: "Write its digests into its manifest" },
   ],
   sections: [
-    {
-      title: "JSON",
-      paragraphs: ["One object:"],
-      terms: [
-        ["mode", "inline or artifact"],
-        ["manifestDigest", "the manifest that is sealed; with --inline the new one"],
-        ["artifact", "digest of the manifest of the artifact, or null"],
-        ["algorithm", "of the digests: sha256 or sha512"],
-        ["isSigned", "true or false"],
-        ["tag", "the tag that was set, or null"],
-        ENTRIES_TERM,
-      ],
-    },
+    jsonSection("One object:", [
+      ["mode", "inline or artifact"],
+      ["manifestDigest", "the manifest that is sealed; with --inline the new one"],
+      ["artifact", "digest of the manifest of the artifact, or null"],
+      ["algorithm", "of the digests: sha256 or sha512"],
+      ["isSigned", "true or false"],
+      ["tag", "the tag that was set, or null"],
+      ENTRIES_TERM,
+    ]),
   ],
 };
 
@@ -105,18 +101,14 @@ const VERIFY: CommandSpec = {
     },
   ],
   sections: [
-    {
-      title: "JSON",
-      paragraphs: ["One object, when the seal holds:"],
-      terms: [
-        ["mode", "inline or artifact"],
-        ["manifestDigest", "the manifest of the image"],
-        ["artifact", "digest of the manifest of the artifact, or null"],
-        ["algorithm", "of the digests: sha256 or sha512"],
-        ["isSigned", "whether signatures were checked: false without --trust"],
-        ENTRIES_TERM,
-      ],
-    },
+    jsonSection("One object, when the seal holds:", [
+      ["mode", "inline or artifact"],
+      ["manifestDigest", "the manifest of the image"],
+      ["artifact", "digest of the manifest of the artifact, or null"],
+      ["algorithm", "of the digests: sha256 or sha512"],
+      ["isSigned", "whether signatures were checked: false without --trust"],
+      ENTRIES_TERM,
+    ]),
   ],
 };
 

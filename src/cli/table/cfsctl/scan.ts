@@ -1,7 +1,7 @@
 /** `cfsctl`: the commands that read a directory. */
 
-import type { ClapCommand } from "../command-line/clap.ts";
-import type { OptionSpec } from "../command-line/spec.ts";
+import type { ClapCommand } from "../../command-line/clap.ts";
+import type { OptionSpec } from "../../command-line/spec.ts";
 
 /** What `--xattrs` takes. */
 const XATTR_MODES = ["allowlist-only", "keep-user-xattrs"] as const;
