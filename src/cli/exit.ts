@@ -31,7 +31,10 @@ export const EXIT_MEANINGS: readonly (readonly [status: number, meaning: string]
   [EXIT.usage, "The command line makes no sense; nothing was done."],
   [EXIT.different, "`diff` found differences."],
   [EXIT.missing, "`missing` found that objects are missing."],
-  [EXIT.verity, "fs-verity was asked for, and what should have it has none, or another digest."],
+  [
+    EXIT.verity,
+    "fs-verity or a seal was asked for, and what should have it has none, or another one.",
+  ],
   [EXIT.damaged, "`repo fsck` or `repo gc` found damage in a repository, and some of it is left."],
   [EXIT.interrupted, "Interrupted; what was half written is gone."],
 ];

@@ -1,5 +1,6 @@
 /**
- * The text of `--help`: use, what it does, options, commands, examples.
+ * The text of `--help`: use, what it does, commands, options, examples, and of a program its
+ * exit statuses and environment.
  */
 
 import { formatOption, formatSynopsis, optionsWithHelp } from "../command-line/spec.ts";
@@ -10,7 +11,7 @@ const INDENT = "  ";
 /** Terms that are longer than this get a line of their own. */
 const TERM_COLUMN = 26;
 
-type Command = CommandSpec & Partial<Pick<ProgramSpec, "commands" | "exitStatus">>;
+type Command = CommandSpec & Partial<Pick<ProgramSpec, "commands" | "exitStatus" | "environment">>;
 
 /** The help of a command; `title` is what is typed before its options (`composefs ls`). */
 export function formatHelp(command: Command, title: string, heading = plain): string {
@@ -33,6 +34,9 @@ export function formatHelp(command: Command, title: string, heading = plain): st
   if (command.exitStatus !== undefined) {
     const rows = command.exitStatus.map(([status, meaning]) => [`${status}`, meaning] as const);
     blocks.push(`${heading("Exit status:")}\n${formatTerms(rows)}`);
+  }
+  if (command.environment !== undefined) {
+    blocks.push(`${heading("Environment:")}\n${formatTerms(command.environment)}`);
   }
   if (command.commands !== undefined) {
     blocks.push(`\`${title} COMMAND --help\` tells more about a command.`);

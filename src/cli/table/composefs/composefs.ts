@@ -60,7 +60,10 @@ export const COMPOSEFS: ProgramSpec & { readonly commands: readonly CommandSpec[
   ],
   exitStatus: EXIT_MEANINGS,
   environment: [
-    ["COMPOSEFS_REPO", "The repository of commands that use one, unless an option names it."],
+    [
+      "COMPOSEFS_REPO",
+      "The repository of commands that use one, unless an option names it. Without it: for root /sysroot/composefs, else ~/.var/lib/composefs.",
+    ],
     [
       "NO_COLOR",
       "If set and not empty, no colours are used. They are only used on a terminal anyway.",

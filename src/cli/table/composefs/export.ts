@@ -40,7 +40,7 @@ const JSON_SECTION = jsonSection("One object:", [
   ["originalManifestDigest", "digest of the manifest in the repository"],
   [
     "layers",
-    "list of objects: diffId, digest and size as written, originalDigest, wasThere (in the target, before), and notChunked (why not)",
+    "array of objects: diffId, digest and size as written, originalDigest, wasThere (in the target, before), and notChunked (why not)",
   ],
   ["seconds", "time it took"],
 ]);

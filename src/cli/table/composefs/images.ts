@@ -13,7 +13,7 @@ const REFERENCES =
 
 const EROFS_TERM: readonly [string, string] = [
   "erofs",
-  "list of objects: version, bootable, digest (fs-verity) of each EROFS image",
+  "array of objects: version, bootable, digest (fs-verity) of each EROFS image",
 ];
 
 const PULL: CommandSpec = {
@@ -115,7 +115,7 @@ const PULL: CommandSpec = {
         ["manifestStream", "fs-verity digest of the stream of the manifest"],
         [
           "layers",
-          "list of objects: digest, diffId, size of the blob, isPresent (before), fetched and unpacked bytes, entries; chunked for a zstd:chunked one: way (partial or whole), needed bytes and reused (files, bytes), or the reason",
+          "array of objects: digest, diffId, size of the blob, isPresent (before), fetched and unpacked bytes, entries; chunked for a zstd:chunked one: way (partial or whole), needed bytes and reused (files, bytes), or the reason",
         ],
         EROFS_TERM,
         [
@@ -150,7 +150,7 @@ const IMAGES: CommandSpec = {
       ["platform", "linux/amd64, say; null for an artifact"],
       ["created", "when it was made, as it says itself, or null"],
       ["layers", "number of layers, or of blobs of an artifact"],
-      ["referrers", "list of digests of manifests that are about this one"],
+      ["referrers", "array of digests of manifests that are about this one"],
       ["size", "bytes of the objects that it needs: uniqueSize and sharedSize together"],
       ["uniqueSize", "bytes of objects that no other listed image needs"],
       ["sharedSize", "bytes of objects that others need too"],
@@ -184,11 +184,11 @@ const INSPECT: CommandSpec = {
       ["manifest", "the manifest, as JSON; config likewise"],
       [
         "layers",
-        "list of objects: digest, diffId, mediaType, size, and stream, an fs-verity digest",
+        "array of objects: digest, diffId, mediaType, size, and stream, an fs-verity digest",
       ],
       ["erofs", "object: the digests of its EROFS images by their names in the config's stream"],
-      ["referrers", "list of digests of manifests that are about this one"],
-      ["tags", "list of the tags that it has"],
+      ["referrers", "array of digests of manifests that are about this one"],
+      ["tags", "array of the tags that it has"],
       ["size", "bytes of all objects that it needs"],
     ]),
   ],
@@ -224,7 +224,7 @@ const UNTAG: CommandSpec = {
   operands: [{ name: "TAG", kind: "text", variadic: true }],
   options: [...REPOSITORY_OPTIONS, JSON_OPTION],
   examples: [{ command: "composefs untag stable", brief: "Remove one tag" }],
-  sections: [jsonSection("One object:", [["untagged", "list of the tags that were removed"]])],
+  sections: [jsonSection("One object:", [["untagged", "array of the tags that were removed"]])],
 };
 
 const RM: CommandSpec = {
@@ -246,9 +246,9 @@ const RM: CommandSpec = {
   ],
   sections: [
     jsonSection("One object:", [
-      ["untagged", "list of the tags that were removed"],
-      ["manifestDigests", "list of the digests of the images"],
-      ["referrers", "list of digests of manifests that are kept no longer"],
+      ["untagged", "array of the tags that were removed"],
+      ["manifestDigests", "array of the digests of the images"],
+      ["referrers", "array of digests of manifests that are kept no longer"],
       ["dryRun", "whether nothing was done"],
     ]),
   ],

@@ -7,7 +7,7 @@ import type { CommandSpec } from "../../command-line/spec.ts";
 
 const ENTRIES_TERM: readonly [string, string] = [
   "entries",
-  "list of objects: role (manifest, config, layer, merged, merged.bootable), layer (a number, or null), digest",
+  "array of objects: role (manifest, config, layer, merged, merged.bootable), layer (a number, or null), digest",
 ];
 
 const SEAL: CommandSpec = {
