@@ -63,6 +63,9 @@ const reachesNpm = (): string | undefined => {
 
 needsThat(reachesNpm()).describe("the packed package", () => {
   const directory = tempDir();
+  const doors = Object.keys(manifest.exports)
+    .filter((path) => path !== "./package.json")
+    .map((path) => `composefs${path.slice(1)}`);
   let contents: string[] = [];
 
   beforeAll(() => {
@@ -83,10 +86,26 @@ needsThat(reachesNpm()).describe("the packed package", () => {
     }
   });
 
-  test("exports the library to a program beside it", () => {
-    const program = 'import { parseDump } from "composefs"; console.log(typeof parseDump);';
+  test("holds no module whose source is gone: an old dist is not packed", () => {
+    const modules = contents.filter((path) => /^dist\/.*\.js$/.test(path));
+    const sources = modules.map((path) => path.replace(/^dist(.*)js$/, "src$1ts"));
+    expect(sources.filter((path) => !existsSync(join(CHECKOUT, path)))).toEqual([]);
+  });
+
+  test("exports the library to a program beside it, by every door", () => {
+    const names = doors.map((name) => `typeof (await import("${name}"))`).join(", ");
+    const program = `console.log([${names}].join());`;
     const done = run("node", ["--input-type=module", "--eval", program], { cwd: directory });
-    expect(done).toMatchObject({ status: 0, stdout: Buffer.from("function\n") });
+    expect(done).toMatchObject({ status: 0, stderr: "" });
+    expect(done.stdout.toString()).toBe(`${doors.map(() => "object").join()}\n`);
+  });
+
+  test("is understood by TypeScript, and the formats without the types of Node", () => {
+    const imports = (names: readonly string[]): string =>
+      names.map((name, i) => `export * as door${i} from "${name}";\n`).join("");
+    const typeRoots = [join(CHECKOUT, "node_modules/@types")];
+    expect(compile("all", imports(doors), { types: ["node"], typeRoots })).toBe("");
+    expect(compile("core", imports(["composefs/core"]), { types: [] })).toBe("");
   });
 
   test("brings every command by its name: from a dump to an image and back", () => {
@@ -106,6 +125,23 @@ needsThat(reachesNpm()).describe("the packed package", () => {
       expect(`${done.stdout}${done.stderr}`, name).toMatch(/\buse:|usage:/i);
     }
   });
+
+  /** What the compiler has against a module, with every check that a project can ask for. */
+  function compile(name: string, content: string, types: object): string {
+    const compilerOptions = {
+      module: "nodenext",
+      target: "es2022",
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noEmit: true,
+      ...types,
+    };
+    writeFileSync(join(directory, `${name}.mts`), content);
+    const config = JSON.stringify({ compilerOptions, files: [`${name}.mts`] });
+    writeFileSync(join(directory, `${name}.json`), config);
+    const tsc = join(CHECKOUT, "node_modules/.bin/tsc");
+    return run(tsc, ["--project", `${name}.json`], { cwd: directory }).stdout.toString();
+  }
 
   function command(name: string, args: readonly string[], stdin = ""): Finished {
     return run(join(directory, "node_modules/.bin", name), args, { cwd: directory, stdin });

@@ -1,5 +1,8 @@
 /**
  * Mounting composefs images: an EROFS mount of the image below an overlay that finds the data.
+ *
+ * `planMount` says what would be done, as steps; `executeMount` does it, and leaves nothing behind where
+ * that fails; `mountComposefs` is both. Needs root, or CAP_SYS_ADMIN in the mount namespace.
  */
 
 export { executeMount, mountComposefs } from "./execute.ts";

@@ -1,4 +1,7 @@
-/** Where trees come from. */
+/**
+ * Where trees come from and go to: directories, and OCI images in registries, layouts, archives and podman's
+ * storage; pulling them into a repository, exporting them out of one, and their seals.
+ */
 
 export * from "./directory/mod.ts";
 export * from "./chunked/mod.ts";

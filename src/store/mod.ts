@@ -1,6 +1,15 @@
-/** Repositories: objects, and the images, streams and names that keep them. */
+/**
+ * Repositories: objects, and the images, streams and names that keep them; what is done with a repository
+ * as a whole (garbage collection, checking, repair) and with its images (mounts, bundles).
+ *
+ * A `Repository` is open and holds a lock until it is closed. What changes it is a `Transaction`, of which
+ * all or nothing happens.
+ */
 
-export { ContentIndex } from "./content-index/mod.ts";
+export * from "./bundle/mod.ts";
+export * from "./content-index/mod.ts";
+export * from "./fsck/mod.ts";
+export * from "./gc/mod.ts";
 export { initRepository } from "./init.ts";
 export type { InitOptions, InitResult } from "./init.ts";
 export type { Ref } from "./links.ts";

@@ -44,7 +44,7 @@ export async function readSource(
   },
 ): Promise<Directory> {
   if (content.fromFile) return readDumpFile(content.source, { strict: content.strict });
-  const { scanDirectory } = await import("../../sources/mod.ts");
+  const { scanDirectory } = await import("../../sources/directory/mod.ts");
   const { root } = await scanDirectory(content.source, { ...content.scan, ...options });
   return root;
 }

@@ -38,6 +38,7 @@ export const TOC_VERSION = 1;
 
 /** Magic and size, in front of the content of a skippable frame. */
 export const SKIPPABLE_HEADER_SIZE = 8;
+/** The first of the 16 magic numbers of skippable frames (RFC 8878, 3.1.2). */
 export const ZSTD_MAGIC_SKIPPABLE_START = 0x184d2a50;
 
 /** The footer without the header of its frame: eight numbers of 64 bits, the last one being the magic. */
@@ -52,6 +53,7 @@ export const CHUNKED_FOOTER = {
   tarSplitUncompressedLength: 48,
   magic: 56,
 } as const;
+/** What the footer ends with, as ASCII. */
 export const CHUNKED_FOOTER_MAGIC = "GNUlInUx";
 
 /** What a hostile layer may cost: each is checked before the memory is spent. */

@@ -15,6 +15,7 @@ import { parseRfc3339 } from "./rfc3339.ts";
 
 /** Types of entries, as the TOC spells them; `chunk` is put into the entry that it belongs to. */
 const TOC_TYPES = ["reg", "hardlink", "symlink", "dir", "char", "block", "fifo"] as const;
+/** One of them. */
 export type TocType = (typeof TOC_TYPES)[number];
 
 /** The type of each kind of entry of an archive. */

@@ -8,6 +8,7 @@
 import { FS_VERITY_HASH_ALG } from "./digest.ts";
 import type { FsVerityAlgorithm } from "./digest.ts";
 
+/** Bytes of `struct fsverity_descriptor` without a signature. */
 export const DESCRIPTOR_SIZE = 256;
 
 const OFFSET_VERSION = 0;

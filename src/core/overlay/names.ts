@@ -9,6 +9,7 @@ import type { ByteString } from "../bytes/byte-string.ts";
 
 const OVERLAY_XATTR_PREFIX = byteString("trusted.overlay.");
 const OVERLAY_XATTR_ESCAPE_PREFIX = byteString("trusted.overlay.overlay.");
+/** What the kernel reads in a lower layer, what it unescapes there, and what `userxattr` mounts read. */
 export const OVERLAY_XATTR_METACOPY = byteString("trusted.overlay.metacopy");
 export const OVERLAY_XATTR_REDIRECT = byteString("trusted.overlay.redirect");
 export const OVERLAY_XATTR_OPAQUE = byteString("trusted.overlay.opaque");

@@ -22,6 +22,7 @@ const MAX_KEPT_NODES = 8_000_000;
 /** What a state costs beside its nodes, in nodes. */
 const STATE_COST = 64;
 
+/** All patterns of a policy at once: states of many nodes of an NFA, each made when it is first reached. */
 export class Automaton {
   readonly start: MatchState;
   readonly #nfa: Nfa;

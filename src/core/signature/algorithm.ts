@@ -14,6 +14,7 @@ export type SignatureHash = "sha256" | "sha384" | "sha512";
 /** Kinds of keys: RSA with PKCS #1 v1.5 padding, or ECDSA. */
 export type SignatureKind = "rsa" | "ecdsa";
 
+/** Content types of PKCS#7: RFC 2315, 14. */
 export const OID_DATA = "1.2.840.113549.1.7.1";
 export const OID_SIGNED_DATA = "1.2.840.113549.1.7.2";
 

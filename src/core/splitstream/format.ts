@@ -13,6 +13,7 @@
 import type { ByteString } from "../bytes/byte-string.ts";
 import type { FsVerityDigest } from "../fsverity/digest.ts";
 
+/** What the file begins with, as ASCII; the version is the byte that follows. */
 export const SPLITSTREAM_MAGIC = "SplitStream";
 export const SPLITSTREAM_VERSION = 0;
 

@@ -10,6 +10,7 @@ import type { ByteString } from "../bytes/byte-string.ts";
 import { hexDigit } from "../bytes/hex.ts";
 import type { Refuse } from "./header.ts";
 
+/** Keywords of PAX records, before the name of the xattr. */
 export const SCHILY_XATTR = "SCHILY.xattr.";
 export const LIBARCHIVE_XATTR = "LIBARCHIVE.xattr.";
 

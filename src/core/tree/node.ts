@@ -47,23 +47,27 @@ export type FileContent =
   /** Only a size, above 0, and all zeros. */
   | { readonly kind: "sparse"; readonly size: number };
 
+/** What every inode has that is not a directory. */
 export interface LeafBase {
   readonly stat: Stat;
   /** Link count as it is written to the image (verbatim from a dump; 1 from a scan without hard links). */
   readonly nlink: number;
 }
 
+/** A regular file. */
 export interface RegularFile extends LeafBase {
   readonly kind: "file";
   readonly content: FileContent;
 }
 
+/** A symbolic link. */
 export interface Symlink extends LeafBase {
   readonly kind: "symlink";
   /** 1 to 4095 bytes, without NUL. */
   readonly target: ByteString;
 }
 
+/** A device node; a character device 0:0 is an overlayfs whiteout. */
 export interface Device extends LeafBase {
   readonly kind: "chardev" | "blockdev";
   /** Device number in the kernel's 32-bit encoding ("huge" `dev_t` is refused). */
@@ -72,6 +76,7 @@ export interface Device extends LeafBase {
   readonly claimedSize: number;
 }
 
+/** A named pipe or a socket. */
 export interface Special extends LeafBase {
   readonly kind: "fifo" | "socket";
   /** As in {@link Device}. */
@@ -105,8 +110,9 @@ export type Node = Directory | Leaf | HardLink;
 /** The kinds of an inode. */
 export type NodeKind = Exclude<Node["kind"], "hardlink">;
 
-/** File type bits of `st_mode` (include/uapi/linux/stat.h). */
+/** The file type bits of `st_mode`, here and below as include/uapi/linux/stat.h has them. */
 export const S_IFMT = 0o170000;
+/** The type bits of each kind. */
 export const FILE_TYPE = {
   fifo: 0o010000,
   chardev: 0o020000,

@@ -40,6 +40,7 @@ export function recordSize(algorithm: FsVerityAlgorithm): number {
   return KEY_SIZE + DIGEST_SIZE[algorithm] + 8 + 4;
 }
 
+/** The header of an index whose objects have digests of this algorithm. */
 export function encodeHeader(algorithm: FsVerityAlgorithm): Uint8Array {
   const header = Buffer.alloc(HEADER.size);
   header.write(MAGIC, HEADER.magic, "latin1");

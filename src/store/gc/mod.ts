@@ -3,6 +3,8 @@
 export { collectGarbage } from "./collect.ts";
 export type { CollectOptions } from "./collect.ts";
 export { executeGc } from "./execute.ts";
+export type { ExecuteGcOptions } from "./execute.ts";
 export { findLiveMounts } from "./live-mounts.ts";
+export type { ImageShape, LiveMounts } from "./live-mounts.ts";
 export { planGc } from "./plan.ts";
-export type { GcPlan } from "./plan.ts";
+export type { GcOptions, GcPlan } from "./plan.ts";

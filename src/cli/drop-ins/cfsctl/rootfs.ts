@@ -13,8 +13,8 @@ import { resolveLink } from "../../../core/tree/node.ts";
 import type { Directory, FileContent } from "../../../core/tree/node.ts";
 import { walkTree } from "../../../core/tree/walk.ts";
 import { blockHash } from "../../../floor/mod.ts";
-import { scanDirectory } from "../../../sources/mod.ts";
-import type { ScanOptions } from "../../../sources/mod.ts";
+import { scanDirectory } from "../../../sources/directory/mod.ts";
+import type { ScanOptions } from "../../../sources/directory/mod.ts";
 import type { Invocation } from "../../command-line/invocation.ts";
 
 /** How a directory is read. */
