@@ -7,50 +7,22 @@
  */
 
 import { execFileSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
-import { testCache } from "./cache.mjs";
-import { downloadSource, privateAptProblem, unpackPackages } from "./private-apt.mjs";
+import { runIfProgram, setUpOnce } from "./cached-setup.mjs";
+import { downloadSource, unpackPackages } from "./private-apt.mjs";
 
-/** The suite that has version 1.0.8; what changes here makes a new set-up. */
+/** The suite that has version 1.0.8. */
 const SUITE = "forky";
 const PACKAGE = "composefs";
-const KEY = `${SUITE} ${PACKAGE} 1`;
+const ORACLE = { what: "C tools", name: "oracle", key: `${SUITE} ${PACKAGE} 1` };
 
 /** Sets up the oracle and returns one line that says what was done. Throws where it cannot. */
 export function setupOracle() {
-  const oracle = join(testCache(), "oracle");
-  const stamp = join(oracle, "ready");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === KEY) {
-    return `C tools: ready in ${oracle}`;
-  }
-  const problem = privateAptProblem();
-  if (problem !== undefined) throw new Error(problem);
-
-  mkdirSync(testCache(), { recursive: true });
-  const work = mkdtempSync(join(testCache(), "oracle-"));
-  try {
-    const directory = join(work, "apt");
+  return setUpOnce(ORACLE, (work, directory) => {
     unpackPackages({ directory, suites: [SUITE], packages: [PACKAGE], root: join(work, "root") });
     unpackSource(downloadSource({ directory, suite: SUITE, name: PACKAGE }), join(work, "source"));
-    rmSync(directory, { recursive: true });
-    writeFileSync(join(work, "ready"), KEY);
-    rmSync(oracle, { recursive: true, force: true });
-    renameSync(work, oracle);
-  } catch (error) {
-    rmSync(work, { recursive: true, force: true });
-    throw error;
-  }
-  return `C tools: unpacked into ${oracle}`;
+  });
 }
 
 /**
@@ -72,11 +44,4 @@ function unpackSource(files, target) {
   ]);
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  try {
-    console.log(setupOracle());
-  } catch (error) {
-    console.error(`Cannot set up the C tools: ${error instanceof Error ? error.message : error}`);
-    process.exitCode = 1;
-  }
-}
+runIfProgram(import.meta.url, "the C tools", setupOracle);

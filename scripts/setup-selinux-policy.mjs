@@ -7,50 +7,22 @@
  */
 
 import { execFileSync } from "node:child_process";
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { copyFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { testCache } from "./cache.mjs";
-import { privateAptProblem, unpackBarePackages } from "./private-apt.mjs";
+import { setUpOnce } from "./cached-setup.mjs";
+import { unpackBarePackages } from "./private-apt.mjs";
 
 const SUITE = "trixie";
-const KEY = `${SUITE} 1`;
+const POLICY = { what: "SELinux policy", name: "selinux-policy", key: `${SUITE} 1` };
 
 /** Sets the policy up and returns one line that says what was done. Throws where it cannot. */
 export function setupSelinuxPolicy() {
-  const policy = join(testCache(), "selinux-policy");
-  const stamp = join(policy, "ready");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === KEY) {
-    return `SELinux policy: ready in ${policy}`;
-  }
-  const problem = privateAptProblem();
-  if (problem !== undefined) throw new Error(problem);
-  mkdirSync(testCache(), { recursive: true });
-  const work = mkdtempSync(join(testCache(), "selinux-policy-"));
-  try {
-    const directory = join(work, "apt");
+  return setUpOnce(POLICY, (work, directory) => {
     const root = join(work, "root");
     unpackBarePackages({ directory, suites: [SUITE], packages: ["selinux-policy-default"], root });
     writePolicy(root, work);
-    rmSync(directory, { recursive: true });
     rmSync(root, { recursive: true });
-    writeFileSync(join(work, "ready"), KEY);
-    rmSync(policy, { recursive: true, force: true });
-    renameSync(work, policy);
-  } catch (error) {
-    rmSync(work, { recursive: true, force: true });
-    throw error;
-  }
-  return `SELinux policy: unpacked into ${policy}`;
+  });
 }
 
 /**
