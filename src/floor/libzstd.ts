@@ -6,7 +6,13 @@
  */
 
 import koffi from "koffi";
-import type { Zstd, ZstdCompression, ZstdDecompressor, ZstdFrameCompressor } from "./zstd.ts";
+import { decompressFrames } from "./zstd-stream.ts";
+import type {
+  Zstd,
+  ZstdCompression,
+  ZstdDecompressor,
+  ZstdFrameCompressor,
+} from "./zstd-stream.ts";
 
 /** `ZSTD_cParameter`. */
 const ZSTD_c_compressionLevel = 100;
@@ -67,15 +73,7 @@ export function loadLibzstd(): Zstd | undefined {
     version: functions.versionString(),
     compression,
     createDecompressor,
-    *decompress(compressed) {
-      const decompressor = createDecompressor();
-      try {
-        for (const piece of compressed) yield* decompressor.push(piece);
-        decompressor.finish();
-      } finally {
-        decompressor.close();
-      }
-    },
+    decompress: (compressed) => decompressFrames(createDecompressor, compressed),
   };
 }
 

@@ -22,4 +22,5 @@ export * from "./user-namespace.ts";
 export * from "./verity.ts";
 export * from "./xattr.ts";
 export * from "./block-hash.ts";
+export type * from "./zstd-stream.ts";
 export * from "./zstd.ts";

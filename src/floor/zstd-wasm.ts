@@ -6,7 +6,8 @@
  */
 
 import { ZSTDDecoder } from "zstddec/stream";
-import type { Zstd, ZstdDecompressor } from "./zstd.ts";
+import { decompressFrames } from "./zstd-stream.ts";
+import type { Zstd, ZstdDecompressor } from "./zstd-stream.ts";
 
 /** What the module exports, of what is used here. Pointers and sizes have 32 bits. */
 interface Exports {
@@ -45,15 +46,7 @@ export async function loadZstdWasm(): Promise<Zstd> {
     version: undefined,
     compression: undefined,
     createDecompressor,
-    *decompress(compressed) {
-      const decompressor = createDecompressor();
-      try {
-        for (const piece of compressed) yield* decompressor.push(piece);
-        decompressor.finish();
-      } finally {
-        decompressor.close();
-      }
-    },
+    decompress: (compressed) => decompressFrames(createDecompressor, compressed),
   };
 }
 

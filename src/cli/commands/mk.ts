@@ -9,8 +9,14 @@ import type { ImageOutput } from "../arguments/image-output.ts";
 import { interruptible } from "../interrupt.ts";
 import type { Invocation } from "../command-line/invocation.ts";
 import type { Io } from "../output/io.ts";
-import { buildImage, imageDigest, readSource, summarizeTree } from "../tasks/make-image.ts";
-import type { ImageContent, TreeSummary, VersionRange } from "../tasks/make-image.ts";
+import {
+  buildImage,
+  imageContent,
+  imageDigest,
+  readSource,
+  summarizeTree,
+} from "../tasks/make-image.ts";
+import type { TreeSummary, VersionRange } from "../tasks/make-image.ts";
 import { formatCount, formatSize, openProgress } from "../output/progress.ts";
 import type { ProgressMode } from "../output/progress.ts";
 
@@ -26,7 +32,11 @@ interface Made extends TreeSummary {
 /** Makes an image. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {
   const range = versionRange(invocation);
-  const content = contentOf(invocation);
+  const content = imageContent(invocation, {
+    source: invocation.operands[0]!,
+    strict: invocation.has("strict"),
+    threads: invocation.integer("threads", 1, 1024),
+  });
   const { image, output } = outputOf(invocation, io);
   const quiet = invocation.has("quiet");
   const mode = quiet ? "none" : ((invocation.value("progress") ?? "auto") as ProgressMode);
@@ -59,23 +69,6 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
       progress.close();
     }
   });
-}
-
-function contentOf(invocation: Invocation): ImageContent {
-  return {
-    source: invocation.operands[0]!,
-    fromFile: invocation.has("from-file"),
-    strict: invocation.has("strict"),
-    scan: {
-      useEpoch: invocation.has("use-epoch"),
-      skipDevices: invocation.has("skip-devices"),
-      skipXattrs: invocation.has("skip-xattrs"),
-      userXattrs: invocation.has("user-xattrs"),
-      hardlinks: invocation.has("hardlinks"),
-      digestStore: invocation.value("digest-store"),
-      threads: invocation.integer("threads", 1, 1024),
-    },
-  };
 }
 
 function outputOf(

@@ -12,8 +12,7 @@ import { interruptible } from "../interrupt.ts";
 import type { Invocation } from "../command-line/invocation.ts";
 import type { Io } from "../output/io.ts";
 import { openImageOutput } from "../arguments/image-output.ts";
-import { buildImage, imageDigest, readSource } from "../tasks/make-image.ts";
-import type { ImageContent } from "../tasks/make-image.ts";
+import { buildImage, imageContent, imageDigest, readSource } from "../tasks/make-image.ts";
 import { MKCOMPOSEFS } from "../table/mkcomposefs.ts";
 import { readCommandLine, usageError } from "./drop-in.ts";
 
@@ -31,20 +30,8 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const { source, image } = operandsOf(invocation);
   // Refused before the work, like everything that can be.
   const output = image === undefined ? undefined : openImageOutput(image, io);
-  const content: ImageContent = {
-    source,
-    fromFile: invocation.has("from-file"),
-    strict: io.env["CFS_PARSE_STRICT"] !== undefined,
-    scan: {
-      useEpoch: invocation.has("use-epoch"),
-      skipDevices: invocation.has("skip-devices"),
-      skipXattrs: invocation.has("skip-xattrs"),
-      userXattrs: invocation.has("user-xattrs"),
-      hardlinks: invocation.has("hardlinks"),
-      digestStore: invocation.value("digest-store"),
-      threads,
-    },
-  };
+  const strict = io.env["CFS_PARSE_STRICT"] !== undefined;
+  const content = imageContent(invocation, { source, strict, threads });
   return interruptible(async (signal) => {
     const root = await readSource(content, { signal });
     const { bytes } = buildImage(root, { minVersion, maxVersion });

@@ -11,6 +11,7 @@ import type { Directory } from "../../core/tree/node.ts";
 import { validateTree } from "../../core/tree/validate.ts";
 import { walkTree } from "../../core/tree/walk.ts";
 import { readDumpFile } from "../arguments/load-tree.ts";
+import type { Invocation } from "../command-line/invocation.ts";
 import type { ProgressEvent } from "../output/progress.ts";
 
 /** How a directory is scanned; see `ScanOptions` of room sources. */
@@ -33,6 +34,28 @@ export interface ImageContent {
   /** Refuse dumps that are not exact. */
   readonly strict: boolean;
   readonly scan: ScanRequest;
+}
+
+/** What the options of the command line say of it, which both commands have; the other parts are handed in. */
+export function imageContent(
+  invocation: Invocation,
+  given: Pick<ImageContent, "source" | "strict"> & Pick<ScanRequest, "threads">,
+): ImageContent {
+  const { source, strict, threads } = given;
+  return {
+    source,
+    strict,
+    fromFile: invocation.has("from-file"),
+    scan: {
+      threads,
+      useEpoch: invocation.has("use-epoch"),
+      skipDevices: invocation.has("skip-devices"),
+      skipXattrs: invocation.has("skip-xattrs"),
+      userXattrs: invocation.has("user-xattrs"),
+      hardlinks: invocation.has("hardlinks"),
+      digestStore: invocation.value("digest-store"),
+    },
+  };
 }
 
 /** Reads the tree of an image. When this returns, all objects that were asked for are durable. */
