@@ -10,12 +10,13 @@
  */
 
 import type { ByteString } from "../bytes/byte-string.ts";
-import { TarError } from "../errors.ts";
 import { assembleEntry, mergeGlobalRecords } from "./entry.ts";
 import type { TarEntry } from "./entry.ts";
 import { TAR_BLOCKSIZE, TYPEFLAG, tarPadding } from "./format.ts";
 import { decodeHeader, isZeroBlock, untilNul } from "./header.ts";
 import type { TarHeader, Trouble } from "./header.ts";
+import { MORE, TarInput } from "./input.ts";
+import type { Step, TarEvent } from "./input.ts";
 import { DEFAULT_TAR_LIMITS } from "./limits.ts";
 import type { TarLimits } from "./limits.ts";
 import { parsePaxRecords } from "./pax.ts";
@@ -29,16 +30,7 @@ import {
 } from "./sparse.ts";
 import type { SparseSegment } from "./sparse.ts";
 
-/** What a {@link TarReader} reports. Bytes are views that are valid until the next event is asked for. */
-export type TarEvent =
-  /** Bytes that are not content: headers, extensions, sparse maps, padding, what follows the end. */
-  | { readonly kind: "raw"; readonly bytes: Uint8Array }
-  /** An entry begins; its headers have just gone by as `raw`. */
-  | { readonly kind: "entry"; readonly entry: TarEntry }
-  /** Content of the entry, to be put at `offset` of the file. Never empty. */
-  | { readonly kind: "data"; readonly bytes: Uint8Array; readonly offset: number }
-  /** All content of the entry has been reported; padding may follow as `raw`. */
-  | { readonly kind: "end-of-entry" };
+export type { TarEvent } from "./input.ts";
 
 /** Options of {@link TarReader}. */
 export interface TarReaderOptions {
@@ -50,9 +42,8 @@ export interface TarReaderOptions {
   readonly globalRecords?: "apply" | "ignore";
 }
 
-/** Between two events: all input is used up. */
-const MORE = undefined;
-type Step = TarEvent | typeof MORE;
+const CUT_EXTENSION = "archive ends inside an extension header";
+const CUT_SPARSE_MAP = "archive ends inside a sparse map";
 
 interface Pending {
   records: readonly PaxRecord[] | undefined;
@@ -64,16 +55,10 @@ interface Pending {
 export class TarReader {
   readonly #limits: TarLimits;
   readonly #appliesGlobal: boolean;
+  readonly #input: TarInput;
+  readonly #trouble: Trouble;
   readonly #steps: Generator<Step, void>;
-  #input: Uint8Array = new Uint8Array(0);
-  #at = 0;
-  #isLast = false;
   #isBusy = false;
-  /** Bytes of the archive in front of `#input`. */
-  #inputOffset = 0;
-  /** Offset of the header that is being read. */
-  #headerOffset = 0;
-  #rawSize = 0;
   #entries = 0;
   #globalRecords: readonly PaxRecord[] = [];
   #canSkip = false;
@@ -82,6 +67,8 @@ export class TarReader {
   constructor(options: TarReaderOptions = {}) {
     this.#limits = { ...DEFAULT_TAR_LIMITS, ...options.limits };
     this.#appliesGlobal = options.globalRecords !== "ignore";
+    this.#input = new TarInput(this.#limits.rawSize);
+    this.#trouble = this.#input.trouble;
     this.#steps = this.#archive();
   }
 
@@ -93,10 +80,7 @@ export class TarReader {
   *push(chunk: Uint8Array): Generator<TarEvent, void> {
     if (this.#isBusy) throw new TypeError("events of the last chunk were not all taken");
     this.#isBusy = true;
-    this.#inputOffset += this.#input.length;
-    // Views of a plain array cost a fraction of those of a subclass, such as Node's.
-    this.#input = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
-    this.#at = 0;
+    this.#input.feed(chunk);
     for (let step = this.#steps.next(); step.done !== true; step = this.#steps.next()) {
       if (step.value === MORE) break;
       yield step.value;
@@ -106,7 +90,7 @@ export class TarReader {
 
   /** Says that no chunk follows, and yields the last events. Throws TarError when the archive is cut. */
   *finish(): Generator<TarEvent, void> {
-    this.#isLast = true;
+    this.#input.isLast = true;
     yield* this.push(new Uint8Array(0));
   }
 
@@ -128,14 +112,14 @@ export class TarReader {
   *#archive(): Generator<Step, void> {
     const pending: Pending = { records: undefined, longName: undefined, longLink: undefined };
     for (;;) {
-      this.#headerOffset = this.#inputOffset + this.#at;
-      const block = yield* this.#block("archive ends inside a header");
+      this.#input.markHeader();
+      const block = yield* this.#input.block("archive ends inside a header");
       if (block === undefined || isZeroBlock(block)) {
-        if (isAnySet(pending)) throw this.#corrupt("extension header without an entry");
+        if (isAnySet(pending)) throw this.#trouble.corrupt("extension header without an entry");
         if (block !== undefined) yield* this.#end();
         return;
       }
-      const header = decodeHeader(block, this.#corrupt);
+      const header = decodeHeader(block, this.#trouble.corrupt);
       switch (header.typeflag) {
         case TYPEFLAG.XGLTYPE:
           this.#addGlobal(yield* this.#records(header));
@@ -161,7 +145,7 @@ export class TarReader {
 
   *#entry(block: Uint8Array, header: TarHeader, pending: Pending): Generator<Step, void> {
     if (++this.#entries > this.#limits.entries) {
-      throw this.#overLimit(`more than ${this.#limits.entries} entries`);
+      throw this.#trouble.overLimit(`more than ${this.#limits.entries} entries`);
     }
     const extensions = { globalRecords: this.#globalRecords, ...pending };
     const assembled = assembleEntry(header, extensions, this.#limits, this.#trouble);
@@ -173,18 +157,8 @@ export class TarReader {
     for (const { offset, size } of segments) yield* this.#content(offset, size);
     this.#skips = false;
     yield { kind: "end-of-entry" };
-    yield* this.#padding(tarPadding(entry.storedSize));
-  }
-
-  /** Reports the padding behind content. At the end of the archive it may be missing: umoci leaves it out. */
-  *#padding(size: number): Generator<Step, void> {
-    for (let done = 0; done < size;) {
-      const bytes = this.#available(size - done);
-      if (bytes.length > 0) yield this.#raw(bytes);
-      else if (this.#isLast) return;
-      else yield MORE;
-      done += bytes.length;
-    }
+    // At the end of the archive padding may be missing: umoci leaves it out.
+    yield* this.#input.passUpToEnd(tarPadding(entry.storedSize));
   }
 
   /** Reads the map of a sparse file, whichever dialect it is; `undefined` for any other entry. */
@@ -197,31 +171,35 @@ export class TarReader {
     if (entry.kind !== "file") return undefined;
     const limit = this.#limits.sparseSegments;
     const map = new SparseMapBuilder(limit, () =>
-      this.#overLimit(`a sparse file of more than ${limit} pieces`),
+      this.#trouble.overLimit(`a sparse file of more than ${limit} pieces`),
     );
     let { storedSize } = entry;
     let fileSize: number | undefined;
     if (header.typeflag === TYPEFLAG.GNUTYPE_SPARSE) {
-      const first = readOldGnuHeader(block, map, this.#corrupt);
+      const first = readOldGnuHeader(block, map, this.#trouble.corrupt);
       fileSize = first.fileSize;
       for (let { goesOn } = first; goesOn;) {
-        goesOn = readOldGnuExtension(yield* this.#fullBlock(), map, this.#corrupt);
+        goesOn = readOldGnuExtension(
+          yield* this.#input.fullBlock(CUT_SPARSE_MAP),
+          map,
+          this.#trouble.corrupt,
+        );
       }
     } else {
       const described = readPaxSparse(records, map, this.#trouble);
       if (described === undefined) return undefined;
       fileSize = described.fileSize;
       if (described.mapInContent) {
-        const text = new PaxMapText(map, this.#corrupt);
+        const text = new PaxMapText(map, this.#trouble.corrupt);
         do {
           storedSize -= TAR_BLOCKSIZE;
-          if (storedSize < 0) throw this.#corrupt("sparse map is larger than the content");
-        } while (text.push(yield* this.#fullBlock()));
+          if (storedSize < 0) throw this.#trouble.corrupt("sparse map is larger than the content");
+        } while (text.push(yield* this.#input.fullBlock(CUT_SPARSE_MAP)));
       }
     }
     fileSize ??= storedSize;
     return {
-      segments: map.finish(fileSize, storedSize, this.#corrupt),
+      segments: map.finish(fileSize, storedSize, this.#trouble.corrupt),
       size: fileSize,
       storedSize,
     };
@@ -231,12 +209,12 @@ export class TarReader {
   *#content(offset: number, size: number): Generator<Step, void> {
     for (let done = 0; done < size;) {
       if (this.#skips) {
-        this.#inputOffset += size - done;
+        this.#input.skip(size - done);
         return;
       }
-      const bytes = this.#available(size - done);
+      const bytes = this.#input.take(size - done);
       if (bytes.length === 0) {
-        yield* this.#more("archive ends inside the content of a file");
+        yield* this.#input.more("archive ends inside the content of a file");
         continue;
       }
       this.#canSkip = false;
@@ -247,93 +225,30 @@ export class TarReader {
 
   /** Reports the second block of zeros, and whatever follows it, as it is. */
   *#end(): Generator<Step, void> {
-    const second = yield* this.#block("archive ends inside its last block");
+    const second = yield* this.#input.block("archive ends inside its last block");
     if (second === undefined) return;
     // GNU tar stops at one block of zeros, others go on: what is in the archive depends on the reader.
-    if (!isZeroBlock(second)) throw this.#corrupt("one block of zeros, and then more headers");
-    for (;;) {
-      const bytes = this.#available(Infinity);
-      if (bytes.length > 0) yield this.#raw(bytes);
-      else if (this.#isLast) return;
-      else yield MORE;
-    }
+    if (!isZeroBlock(second))
+      throw this.#trouble.corrupt("one block of zeros, and then more headers");
+    yield* this.#input.passUpToEnd(Infinity);
   }
 
   *#records(header: TarHeader): Generator<Step, PaxRecord[]> {
-    return parsePaxRecords(yield* this.#extension(header), this.#corrupt);
+    return parsePaxRecords(yield* this.#extension(header), this.#trouble.corrupt);
   }
 
   /** Returns the content of an extension header, in a buffer of its own. */
   *#extension({ size }: TarHeader): Generator<Step, Uint8Array> {
-    if (size < 0) throw this.#corrupt("size is negative");
+    if (size < 0) throw this.#trouble.corrupt("size is negative");
     if (size > this.#limits.extensionSize) {
-      throw this.#overLimit(
+      throw this.#trouble.overLimit(
         `an extension header of ${size} bytes, more than ${this.#limits.extensionSize}`,
       );
     }
     const content = new Uint8Array(size);
-    yield* this.#pass(size, content);
-    yield* this.#pass(tarPadding(size));
+    yield* this.#input.pass(size, CUT_EXTENSION, content);
+    yield* this.#input.pass(tarPadding(size), CUT_EXTENSION);
     return content;
-  }
-
-  /** Reports `size` bytes as raw, and copies them to `copy`. */
-  *#pass(size: number, copy?: Uint8Array): Generator<Step, void> {
-    for (let done = 0; done < size;) {
-      const bytes = this.#available(size - done);
-      if (bytes.length === 0) {
-        yield* this.#more("archive ends inside an extension header");
-        continue;
-      }
-      copy?.set(bytes, done);
-      yield this.#raw(bytes);
-      done += bytes.length;
-    }
-  }
-
-  *#fullBlock(): Generator<Step, Uint8Array> {
-    const reason = "archive ends inside a sparse map";
-    const block = yield* this.#block(reason);
-    if (block === undefined) throw this.#corrupt(reason);
-    return block;
-  }
-
-  /** Reports a block as raw and returns it; `undefined` where the archive ends in front of it. */
-  *#block(cutReason: string): Generator<Step, Uint8Array | undefined> {
-    let block = this.#available(TAR_BLOCKSIZE);
-    if (block.length < TAR_BLOCKSIZE) {
-      const whole = new Uint8Array(TAR_BLOCKSIZE);
-      let filled = 0;
-      for (; ; block = this.#available(TAR_BLOCKSIZE - filled)) {
-        whole.set(block, filled);
-        filled += block.length;
-        if (filled === TAR_BLOCKSIZE) break;
-        if (filled === 0 && this.#isLast) return undefined;
-        yield* this.#more(cutReason);
-      }
-      block = whole;
-    }
-    yield this.#raw(block);
-    return block;
-  }
-
-  #available(most: number): Uint8Array {
-    const bytes = this.#input.subarray(this.#at, Math.min(this.#at + most, this.#input.length));
-    this.#at += bytes.length;
-    return bytes;
-  }
-
-  *#more(cutReason: string): Generator<Step, void> {
-    if (this.#isLast) throw this.#corrupt(cutReason);
-    yield MORE;
-  }
-
-  #raw(bytes: Uint8Array): TarEvent {
-    this.#rawSize += bytes.length;
-    if (this.#rawSize > this.#limits.rawSize) {
-      throw this.#overLimit(`more than ${this.#limits.rawSize} bytes that are not content`);
-    }
-    return { kind: "raw", bytes };
   }
 
   #addGlobal(records: readonly PaxRecord[]): void {
@@ -347,25 +262,8 @@ export class TarReader {
   }
 
   #assertUnset(value: unknown, what: string): void {
-    if (value !== undefined) throw this.#corrupt(`two ${what} for one entry`);
+    if (value !== undefined) throw this.#trouble.corrupt(`two ${what} for one entry`);
   }
-
-  readonly #corrupt = (reason: string): TarError =>
-    new TarError("corrupt-tar", this.#headerOffset, reason);
-
-  readonly #overLimit = (reason: string): TarError =>
-    new TarError(
-      "tar-limit",
-      this.#headerOffset,
-      reason,
-      "raise the limit if you trust the archive",
-    );
-
-  readonly #trouble: Trouble = {
-    corrupt: this.#corrupt,
-    overLimit: this.#overLimit,
-    unsupported: (reason) => new TarError("unsupported-tar", this.#headerOffset, reason),
-  };
 }
 
 function isAnySet({ records, longName, longLink }: Pending): boolean {
