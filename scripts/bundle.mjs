@@ -1,5 +1,6 @@
 /**
- * Bundles each program into one CommonJS file beside its module: dist/cli/programs/NAME.cjs.
+ * Bundles each program, and what each worker thread runs, into one CommonJS file beside its module:
+ * dist/cli/programs/NAME.cjs, dist/…/NAME-worker.cjs.
  *
  * One file starts in two thirds of the time that Node needs to find and link forty (docs/performance.md).
  * The library in dist stays as it is. The maps are not in the package: they read a stack trace that somebody
@@ -7,42 +8,61 @@
  */
 
 import { readFileSync, readdirSync } from "node:fs";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import koffi from "koffi";
 
-const programs = fileURLToPath(new URL("../dist/cli/programs/", import.meta.url));
-const entries = readdirSync(programs).filter((name) => name.endsWith(".js"));
+const dist = fileURLToPath(new URL("../dist/", import.meta.url));
+const files = readdirSync(dist, { recursive: true, encoding: "utf8" });
+const isEntry = (/** @type {string} */ name) =>
+  /^cli\/programs\/[^/]+\.js$|(^|[/-])worker\.js$/.test(name);
+const entries = files.filter(isEntry).map((name) => join(dist, name));
+for (const directory of new Set(entries.map((entry) => dirname(entry)))) {
+  await bundle(
+    directory,
+    entries.filter((entry) => dirname(entry) === directory),
+  );
+}
 
-await build({
-  entryPoints: entries.map((name) => join(programs, name)),
-  outdir: programs,
-  outExtension: { ".js": ".cjs" },
-  bundle: true,
-  platform: "node",
-  format: "cjs",
-  target: "node20.20",
-  minifySyntax: true,
-  minifyWhitespace: true,
-  sourcemap: "external",
-  logLevel: "warning",
-  plugins: [
-    { name: "import.meta", setup: (hooks) => hooks.onLoad({ filter: /\.js$/ }, load) },
-    { name: "koffi", setup: replaceKoffi },
-  ],
-});
+/**
+ * @param {string} directory
+ * @param {readonly string[]} entryPoints
+ */
+async function bundle(directory, entryPoints) {
+  await build({
+    entryPoints: [...entryPoints],
+    outdir: directory,
+    outExtension: { ".js": ".cjs" },
+    bundle: true,
+    platform: "node",
+    format: "cjs",
+    target: "node20.20",
+    minifySyntax: true,
+    minifyWhitespace: true,
+    sourcemap: "external",
+    logLevel: "warning",
+    plugins: [
+      {
+        name: "import.meta",
+        setup: (hooks) => hooks.onLoad({ filter: /\.js$/ }, ({ path }) => load(path, directory)),
+      },
+      { name: "koffi", setup: replaceKoffi },
+    ],
+  });
+}
 
 /**
  * CommonJS has no `import.meta`: gives each module the address of its own unbundled file.
  *
- * @param {import("esbuild").OnLoadArgs} args
+ * @param {string} path
+ * @param {string} directory where the bundle goes
  * @returns {import("esbuild").OnLoadResult | undefined}
  */
-function load({ path }) {
+function load(path, directory) {
   const source = readFileSync(path, "utf8");
   if (!source.includes("import.meta")) return undefined;
-  const file = JSON.stringify(relative(programs, path));
+  const file = JSON.stringify(relative(directory, path));
   const contents = source
     .replaceAll(
       "import.meta.url",

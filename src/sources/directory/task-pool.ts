@@ -67,7 +67,7 @@ export class TaskPool {
     const enough = TASKS_FOR_A_WORKER * (this.#workers.length + 1);
     if (this.#workers.length + 1 >= this.#threads || this.#submitted < enough) return;
     const worker: PoolWorker = {
-      thread: new Worker(new URL("./worker.js", import.meta.url), {
+      thread: new Worker(new URL("./worker.cjs", import.meta.url), {
         workerData: this.#config,
         // Options of the process, `--input-type` say, are not about this file.
         execArgv: [],

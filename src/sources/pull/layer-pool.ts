@@ -110,7 +110,7 @@ export class LayerPool {
   }
 
   #start(): PoolWorker {
-    const thread = new Worker(new URL("./layer-worker.js", import.meta.url), {
+    const thread = new Worker(new URL("./layer-worker.cjs", import.meta.url), {
       workerData: this.#config,
       // Options of the process, `--input-type` say, are not about this file.
       execArgv: [],

@@ -2,6 +2,7 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 
+import type { Compression } from "../../core/splitstream/compression.ts";
 import { close, loadZstd } from "../../floor/mod.ts";
 import { ObjectStaging } from "../../store/mod.ts";
 import { RingAborted, RingReader } from "./byte-ring.ts";
@@ -18,13 +19,17 @@ const BUFFER_SIZE = 1 << 18;
 const { objects, limits } = workerData as LayerWorkerConfig;
 const port = parentPort!;
 const buffer = new Uint8Array(BUFFER_SIZE);
-const { compression } = await loadZstd();
+const loading = loadZstd();
 
 /** What is less than this is left to the thread that commits: each sync has its price. */
 const PUBLISH_OBJECTS = 256;
 const PUBLISH_BYTES = 1 << 24;
 
 port.on("message", (task: LayerTask) => {
+  void loading.then(({ compression }) => takeApart(task, compression));
+});
+
+function takeApart(task: LayerTask, compression: Compression | undefined): void {
   const ring = new RingReader(task.ring, () => send({ kind: "room" }));
   const staging = new ObjectStaging(objects);
   const sink = new StagingSink(staging);
@@ -39,7 +44,7 @@ port.on("message", (task: LayerTask) => {
     send({ kind: "failed", failure: describeThreadFailure(error) });
     drain(frames);
   }
-});
+}
 
 function work(
   frames: Iterator<LayerFrame>,

@@ -82,7 +82,7 @@ export class ObjectPool {
   #start(): void {
     const isWorthIt = this.#batches >= BATCHES_FOR_A_THREAD * (this.#all.length + 1);
     if (this.#all.length >= this.#threads || !isWorthIt) return;
-    const worker = new Worker(new URL("./object-worker.js", import.meta.url), {
+    const worker = new Worker(new URL("./object-worker.cjs", import.meta.url), {
       workerData: this.#config,
       // Options of the process, `--input-type` say, are not about this file.
       execArgv: [],
