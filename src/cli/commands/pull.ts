@@ -13,6 +13,7 @@ import type {
   VerifiedSeal,
 } from "../../sources/mod.ts";
 import { interruptible } from "../interrupt.ts";
+import { optimizeLater } from "../optimize-later.ts";
 import type { Invocation } from "../command-line/invocation.ts";
 import type { Io } from "../output/io.ts";
 import { openLayerProgress } from "../output/layer-progress.ts";
@@ -24,6 +25,7 @@ import { sourceOptions } from "../arguments/source-options.ts";
 
 /** Pulls an image. */
 export async function run(invocation: Invocation, io: Io): Promise<number> {
+  optimizeLater();
   const [image, tag = tagFor(image)] = invocation.operands as readonly [ByteString, ByteString?];
   if (invocation.has("keep-user-xattrs") && !invocation.has("bootable")) {
     throw new ComposefsError("usage", "Cannot use --keep-user-xattrs without --bootable");
