@@ -8,10 +8,9 @@ import { writeOciLayout } from "../support/layers.ts";
 import { needsThat } from "../support/needs.ts";
 import { peFile } from "../support/pe-file.ts";
 import { run } from "../support/run.ts";
-import type { RunOptions } from "../support/run.ts";
 import { archive, member } from "../support/tar-bytes.ts";
 import { tempDir } from "../support/temp.ts";
-import { runProgram } from "./programs.ts";
+import { runCfsctl } from "./programs.ts";
 
 type Files = Readonly<Record<string, string | Uint8Array>>;
 
@@ -71,14 +70,11 @@ function prepare(
   return { status: done.status, text: parts.join("").replaceAll(digest, "DIGEST"), digest };
 }
 
-const ours = (args: readonly string[], options: RunOptions = {}) =>
-  runProgram("cfsctl", args, options);
-
 const OPTIONS = ["--entry-id", "my", "--cmdline=quiet", "--cmdline", "y=1"];
 
 describe("cfsctl oci prepare-boot", () => {
   test("writes an entry for a kernel beside its modules", () => {
-    const { status, text } = prepare(ours, {
+    const { status, text } = prepare(runCfsctl, {
       ...MODULES,
       "usr/lib/modules/6.1/initramfs.img": "i",
     });
@@ -104,7 +100,7 @@ describe("cfsctl oci prepare-boot", () => {
   });
 
   test("moves an entry of the image, and its files", () => {
-    const { status, text } = prepare(ours, TYPE1, ...OPTIONS);
+    const { status, text } = prepare(runCfsctl, TYPE1, ...OPTIONS);
     expect(status).toBe(0);
     expect(text).toMatchInlineSnapshot(`
       "boot/loader/entries/my.conf:
@@ -128,13 +124,13 @@ describe("cfsctl oci prepare-boot", () => {
     const uki = (digest: string) => ({
       "boot/EFI/Linux/os.efi": peFile([[".cmdline", `quiet composefs=${digest}`]]),
     });
-    const refused = prepare(ours, uki("0".repeat(64)));
+    const refused = prepare(runCfsctl, uki("0".repeat(64)));
     expect(refused.status).toBe(1);
     expect(refused.text).not.toContain("os.efi");
-    const installed = prepare(ours, uki(refused.digest));
+    const installed = prepare(runCfsctl, uki(refused.digest));
     expect(installed.status).toBe(0);
     expect(installed.text).toContain("boot/EFI/Linux/os.efi:");
-    expect(prepare(ours, uki(refused.digest), "--cmdline", "x").status).toBe(1);
+    expect(prepare(runCfsctl, uki(refused.digest), "--cmdline", "x").status).toBe(1);
   });
 
   test.each([
@@ -143,7 +139,7 @@ describe("cfsctl oci prepare-boot", () => {
     ["an entry for what is not there", { "boot/loader/entries/a.conf": "linux /k\n" }],
     ["an entry that leads out", { "boot/loader/entries/a.conf": "linux /../k\n" }],
   ])("fails for %s", (_, files: Files) => {
-    expect(prepare(ours, files).status).toBe(1);
+    expect(prepare(runCfsctl, files).status).toBe(1);
   });
 });
 
@@ -152,7 +148,7 @@ needsThat(cfsctlMissing).test(
   () => {
     for (const options of [[], OPTIONS]) {
       for (const files of [MODULES, TYPE1]) {
-        expect(prepare(ours, files, ...options)).toEqual(prepare(runPeer, files, ...options));
+        expect(prepare(runCfsctl, files, ...options)).toEqual(prepare(runPeer, files, ...options));
       }
     }
   },

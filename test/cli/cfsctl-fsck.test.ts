@@ -16,10 +16,9 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { cfsctlMissing, runPeer } from "../support/cfsctl.ts";
 import { writeOciLayout } from "../support/layers.ts";
 import { needsThat } from "../support/needs.ts";
-import type { RunOptions } from "../support/run.ts";
 import { archive, member } from "../support/tar-bytes.ts";
 import { tempDir } from "../support/temp.ts";
-import { runProgram } from "./programs.ts";
+import { runCfsctl } from "./programs.ts";
 
 const LAYER = archive(
   member({ name: "usr", typeflag: "5", mode: 0o755 }),
@@ -27,9 +26,6 @@ const LAYER = archive(
 );
 /** The object of the large file. */
 const LARGE = "objects/51/2875e4f5e83c0220691430d2d11ab64d0c59734daaa630683c16eea1610a0e";
-
-const ours = (args: readonly string[], options: RunOptions = {}) =>
-  runProgram("cfsctl", args, options);
 
 let healthy = "";
 
@@ -41,7 +37,7 @@ beforeAll(() => {
     utimesSync(join(cwd, name), 1_700_000_000, 1_700_000_000);
   }
   writeOciLayout(join(cwd, "layout"), [LAYER]);
-  const repo = (...args: string[]) => ours(["--repo", "repo", ...args], { cwd }).status;
+  const repo = (...args: string[]) => runCfsctl(["--repo", "repo", ...args], { cwd }).status;
   expect(repo("init", "--insecure", "--algorithm", "fsverity-sha256-12")).toBe(0);
   expect(repo("create-image", "root", "base")).toBe(0);
   expect(repo("oci", "pull", "oci:layout", "web")).toBe(0);
@@ -128,7 +124,7 @@ function masked(text: string): string {
 describe("cfsctl fsck", () => {
   test("finds what is wrong, and says it in the same words each time", async () => {
     const reports = Object.entries(DAMAGE).map(
-      ([name, damage]) => `==== ${name}\n${masked(report(ours, damage))}`,
+      ([name, damage]) => `==== ${name}\n${masked(report(runCfsctl, damage))}`,
     );
     await expect(reports.join("\n")).toMatchFileSnapshot("cfsctl-fsck.txt");
   }, 240_000);
@@ -137,6 +133,6 @@ describe("cfsctl fsck", () => {
 needsThat(cfsctlMissing).describe("cfsctl fsck says what composefs-rs's says", () => {
   test.each(Object.keys(DAMAGE))("%s", (name) => {
     const damage = DAMAGE[name]!;
-    expect(report(ours, damage)).toBe(report(runPeer, damage));
+    expect(report(runCfsctl, damage)).toBe(report(runPeer, damage));
   });
 });

@@ -11,10 +11,9 @@ import { cfsctlMissing, runPeer } from "../support/cfsctl.ts";
 import { writeOciLayout } from "../support/layers.ts";
 import { needs, needsThat } from "../support/needs.ts";
 import { run } from "../support/run.ts";
-import type { RunOptions } from "../support/run.ts";
 import { archive, member, pax } from "../support/tar-bytes.ts";
 import { tempDir } from "../support/temp.ts";
-import { runProgram } from "./programs.ts";
+import { runCfsctl } from "./programs.ts";
 
 const dir = (name: string) => member({ name, typeflag: "5", mode: 0o755, mtime: 1_700_000_000 });
 const file = (name: string, content: string | Uint8Array) =>
@@ -169,17 +168,14 @@ function masked(text: string): string {
     .replace(/^sha512:.*$/m, "sha512:…");
 }
 
-const ours = (args: readonly string[], options: RunOptions = {}) =>
-  runProgram("cfsctl", args, options);
-
 test("cfsctl oci: what it prints does not change unseen", async () => {
-  await expect(transcript(ours)).toMatchFileSnapshot("cfsctl-oci.txt");
+  await expect(transcript(runCfsctl)).toMatchFileSnapshot("cfsctl-oci.txt");
 }, 120_000);
 
 needsThat(cfsctlMissing).test(
   "cfsctl oci prints what composefs-rs's prints, and ends as it does",
   () => {
-    expect(transcript(ours)).toBe(transcript(runPeer));
+    expect(transcript(runCfsctl)).toBe(transcript(runPeer));
   },
   240_000,
 );
@@ -187,9 +183,9 @@ needsThat(cfsctlMissing).test(
 describe("cfsctl oci, where it is stricter", () => {
   test("a layer has to be the one that its digest says", () => {
     const cwd = tempDir();
-    expect(ours(["init", "repo", "--insecure"], { cwd }).status).toBe(0);
+    expect(runCfsctl(["init", "repo", "--insecure"], { cwd }).status).toBe(0);
     const args = ["--repo", "repo", "oci", "import-layer", sha256(LOWER), "name"];
-    const done = ours(args, { cwd, stdin: UPPER });
+    const done = runCfsctl(args, { cwd, stdin: UPPER });
     expect(done).toMatchObject({ status: 1, stdout: Buffer.alloc(0) });
     expect(done.stderr).toContain(`its diff ID is ${sha256(UPPER)}`);
     expect(run("find", [join(cwd, "repo"), "-type", "l"]).stdout.toString()).toBe("");
@@ -197,9 +193,9 @@ describe("cfsctl oci, where it is stricter", () => {
 
   test("a tag names what is there", () => {
     const cwd = tempDir();
-    expect(ours(["init", "repo", "--insecure"], { cwd }).status).toBe(0);
-    expect(ours(["--repo", "repo", "oci", "tag", NOTHING, "name"], { cwd }).status).toBe(1);
-    expect(ours(["--repo", "repo", "oci", "images"], { cwd }).stdout.toString()).toBe(
+    expect(runCfsctl(["init", "repo", "--insecure"], { cwd }).status).toBe(0);
+    expect(runCfsctl(["--repo", "repo", "oci", "tag", NOTHING, "name"], { cwd }).status).toBe(1);
+    expect(runCfsctl(["--repo", "repo", "oci", "images"], { cwd }).stdout.toString()).toBe(
       "No images found\n",
     );
   });
@@ -209,7 +205,7 @@ needs("root", "mount", "erofs", "overlay").test("cfsctl oci mount: shows the fil
   const cwd = tempDir();
   for (const name of ["layout", "mnt"]) mkdirSync(join(cwd, name));
   writeOciLayout(join(cwd, "layout"), [LOWER, UPPER]);
-  const repo = (...args: string[]) => ours(["--repo", "repo", ...args], { cwd });
+  const repo = (...args: string[]) => runCfsctl(["--repo", "repo", ...args], { cwd });
   expect(repo("init", "--insecure").status).toBe(0);
   const pulled = repo("oci", "pull", "oci:layout", "web", "--bootable").stdout.toString();
   const digest = /^manifest (.*)$/m.exec(pulled)![1]!;

@@ -39,3 +39,8 @@ export const SAMPLE_DUMP = `/ 0 40755 3 0 0 0 1700000000.0 - - -
 /sparse 70000 100600 1 0 0 0 0.0 - - -
 /twice 5000 100644 1 0 0 0 0.0 52/d02f81325122d77ec1d11baba655bc9bf8a891ab26119a41c50fa03ddfb408 - 52d02f81325122d77ec1d11baba655bc9bf8a891ab26119a41c50fa03ddfb408
 `;
+
+/** Our `cfsctl`, called as `runPeer` of support/cfsctl.ts calls that of composefs-rs. */
+export function runCfsctl(args: readonly string[], options: RunOptions = {}): Finished {
+  return runProgram("cfsctl", args, options);
+}

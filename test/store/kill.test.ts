@@ -1,10 +1,10 @@
 /** Processes that are killed while they fill one repository: what can be found is always whole. */
 
-import { spawn } from "node:child_process";
 import { expect, test } from "vitest";
 import { byteString } from "#src/core/mod.ts";
 import type { Repository } from "#src/store/mod.ts";
 import { listing, newRepository, problemsOfObjects } from "./support.ts";
+import { runAndKill } from "../support/run-and-kill.ts";
 
 /** How many processes are killed: 200 with COMPOSEFS_KILLS=200, which takes some minutes. */
 const KILLS = Number(process.env["COMPOSEFS_KILLS"] ?? 15);
@@ -39,18 +39,6 @@ function script(path: string, seed: number): string {
       transaction.setRef("streams", "some/" + id, id);
       await transaction.commit();
     }`;
-}
-
-async function runAndKill(code: string, delay: number): Promise<{ ran: number; killed: boolean }> {
-  const child = spawn(process.execPath, ["--input-type=module", "-e", code], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  await new Promise((resolve) => child.stdout.once("data", resolve));
-  const start = performance.now();
-  const timer = setTimeout(() => child.kill("SIGKILL"), delay);
-  const signal = await new Promise((resolve) => child.once("exit", (_, name) => resolve(name)));
-  clearTimeout(timer);
-  return { ran: performance.now() - start, killed: signal === "SIGKILL" };
 }
 
 /** What a reader of the repository finds wrong. */

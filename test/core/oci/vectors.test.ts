@@ -9,29 +9,12 @@ import {
 } from "#src/core/mod.ts";
 import type { FormatVersion, FsVerityAlgorithm } from "#src/core/mod.ts";
 import { imageDigest, mergeArchives } from "../../support/layers.ts";
-import { archive, header, member } from "../../support/tar-bytes.ts";
-
-const common = { magic: "ustar  \0", mtime: 1_234_567_890 };
-const directory = (name: string): Buffer => header({ ...common, name, typeflag: "5", mode: 0o755 });
-
-/** `usr/`, a small file and a hard link to it. */
-const LAYOUT = archive(
-  directory("usr/"),
-  member({ ...common, name: "hello.txt" }, "hello from test layer\n"),
-  header({ ...common, name: "hello-link.txt", typeflag: "1", linkname: "hello.txt" }),
-);
-
-const BOOTABLE = archive(
-  directory("usr/"),
-  directory("boot/"),
-  directory("sysroot/"),
-  member({ ...common, name: "usr/hello.txt" }, "hello from bootable test layer\n"),
-);
+import { BOOTABLE_LAYER, PLAIN_LAYER } from "../../support/peer-layouts.ts";
 
 type Vector = [FormatVersion, FsVerityAlgorithm, string];
 
 test("mergeLayers and canonicalizeRootfs: the tree of the plain layout", () => {
-  const text = [...formatDump(canonicalizeRootfs(mergeArchives([LAYOUT])))].join("");
+  const text = [...formatDump(canonicalizeRootfs(mergeArchives([PLAIN_LAYER])))].join("");
   expect(text).toBe(
     [
       ...formatDump(
@@ -65,7 +48,7 @@ test.each<Vector>([
 ])(
   "the plain layout as V%i image with %s has the published digest",
   (version, algorithm, digest) => {
-    const tree = canonicalizeRootfs(mergeArchives([LAYOUT], {}, algorithm));
+    const tree = canonicalizeRootfs(mergeArchives([PLAIN_LAYER], {}, algorithm));
     expect(imageDigest(tree, version, algorithm)).toBe(digest);
   },
 );
@@ -86,7 +69,7 @@ test.each<Vector>([
 ])(
   "the bootable layout as V%i image with %s has the published digest",
   (version, algorithm, digest) => {
-    const rootfs = canonicalizeRootfs(mergeArchives([BOOTABLE], {}, algorithm));
+    const rootfs = canonicalizeRootfs(mergeArchives([BOOTABLE_LAYER], {}, algorithm));
     expect(imageDigest(canonicalizeBootableRootfs(rootfs), version, algorithm)).toBe(digest);
   },
 );

@@ -1,10 +1,10 @@
-import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { byteString } from "#src/core/mod.ts";
 import { scanDirectory } from "#src/sources/mod.ts";
 import { filesBelow, noise, problemsOfStore, roomyTempDir } from "./support.ts";
+import { runAndKill } from "../../support/run-and-kill.ts";
 
 /** How many processes are killed: 200 with COMPOSEFS_KILLS=200, which takes some minutes. */
 const KILLS = Number(process.env["COMPOSEFS_KILLS"] ?? 15);
@@ -24,19 +24,6 @@ function script(dir: string, store: string, image: string): string {
     const file = createAtomicFile(${JSON.stringify(image)});
     file.write(writeImage(validateTree(root), { version: 0 }));
     file.commit();`;
-}
-
-/** Runs the script and kills it `delay` ms after it has loaded; returns how long it ran. */
-async function runAndKill(code: string, delay: number): Promise<{ ran: number; killed: boolean }> {
-  const child = spawn(process.execPath, ["--input-type=module", "-e", code], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  await new Promise((resolve) => child.stdout.once("data", resolve));
-  const start = performance.now();
-  const timer = setTimeout(() => child.kill("SIGKILL"), delay);
-  const signal = await new Promise((resolve) => child.once("exit", (_, name) => resolve(name)));
-  clearTimeout(timer);
-  return { ran: performance.now() - start, killed: signal === "SIGKILL" };
 }
 
 test(

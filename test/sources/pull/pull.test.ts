@@ -23,27 +23,17 @@ import { startRegistry } from "../../support/docker-registry.ts";
 import { startFaultyRegistry } from "../../support/faulty-registry.ts";
 import { needs } from "../../support/needs.ts";
 import { run } from "../../support/run.ts";
-import { archive, header, member } from "../../support/tar-bytes.ts";
+import { archive, member } from "../../support/tar-bytes.ts";
 import { tempDir } from "../../support/temp.ts";
 import { cfsctl, makeRepository, peer, pull } from "./support.ts";
+import {
+  BOOTABLE_LAYER,
+  PEER_HEADER,
+  PLAIN_LAYER,
+  peerDirectory,
+} from "../../support/peer-layouts.ts";
 
-const common = { magic: "ustar  \0", mtime: 1_234_567_890 };
-const directory = (name: string): Buffer => header({ ...common, name, typeflag: "5", mode: 0o755 });
-
-/** The layouts of composefs-rs's own tests. */
-const PLAIN = archive(
-  directory("usr/"),
-  member({ ...common, name: "hello.txt" }, "hello from test layer\n"),
-  header({ ...common, name: "hello-link.txt", typeflag: "1", linkname: "hello.txt" }),
-);
-const BOOTABLE = archive(
-  directory("usr/"),
-  directory("boot/"),
-  directory("sysroot/"),
-  member({ ...common, name: "usr/hello.txt" }, "hello from bootable test layer\n"),
-);
-
-const USR = archive(directory("usr/"));
+const USR = archive(peerDirectory("usr/"));
 
 async function layout(
   layers: readonly Buffer[],
@@ -83,14 +73,14 @@ describe("pullImage: digests", () => {
   test.each(VECTORS)(
     "with %s the plain layout has the published ones",
     async (algorithm, v1, v2) => {
-      const { erofs } = await pull(makeRepository(algorithm, [1, 2]), await layout([PLAIN]));
+      const { erofs } = await pull(makeRepository(algorithm, [1, 2]), await layout([PLAIN_LAYER]));
       expect(erofs.map(({ digest }) => digest)).toEqual([v1, v2]);
     },
   );
 
   test("the bootable layout has the published ones", async () => {
     const repository = makeRepository("sha512", [1, 2]);
-    const { erofs } = await pull(repository, await layout([BOOTABLE]), { bootable: true });
+    const { erofs } = await pull(repository, await layout([BOOTABLE_LAYER]), { bootable: true });
     expect(erofs.filter(({ bootable }) => bootable).map(({ digest }) => digest)).toEqual([
       "afcf5265d299516bc4f3f34f0f6bae2dc42dd6c24711121141140f39d8cc2b1f3fcf18bb0a5c3f4db21065783f76e920458f93cd81bb09c24cdb6968b4165e89",
       "8dc1c4019e86d6c82d9118fcd3b8d7135901e621404af5c0e73590633a92acf49f584346958738a07001a489b60855fbda0b020caf0410c29ce469f223ea4915",
@@ -130,13 +120,16 @@ describe("pullImage: digests", () => {
     tail.write(octal(0) + octal(512) + octal(8192) + octal(100), 386 - 345, "latin1");
     tail.write(octal(10_000), 483 - 345, "latin1");
     const content = Buffer.concat([Buffer.alloc(512, "a"), Buffer.alloc(100, "b")]);
-    const sparse = member({ ...common, name: "usr/f", typeflag: "S", tail }, content);
+    const sparse = member({ ...PEER_HEADER, name: "usr/f", typeflag: "S", tail }, content);
     const repository = makeRepository();
-    const { erofs } = await pull(repository, await layout([archive(directory("usr/"), sparse)]));
+    const { erofs } = await pull(
+      repository,
+      await layout([archive(peerDirectory("usr/"), sparse)]),
+    );
     const whole = Buffer.alloc(10_000);
     content.copy(whole, 0, 0, 512);
     content.copy(whole, 8192, 512);
-    const plain = archive(directory("usr/"), member({ ...common, name: "usr/f" }, whole));
+    const plain = archive(peerDirectory("usr/"), member({ ...PEER_HEADER, name: "usr/f" }, whole));
     const tree = canonicalizeRootfs(mergeArchives([plain], {}, "sha512"));
     expect(erofs[0]!.digest).toBe(imageDigest(tree, 1, "sha512"));
     // And when it is made again, out of the repository.
@@ -169,7 +162,7 @@ describe("pullImage: what is there already", () => {
 
   test("the bootable image alone is made when it is asked for later", async () => {
     const repository = makeRepository("sha256", [1, 2]);
-    const name = await layout([BOOTABLE]);
+    const name = await layout([BOOTABLE_LAYER]);
     const { erofs: plain } = await pull(repository, name);
     const { erofs, layers } = await pull(repository, name, { bootable: true });
     expect(erofs.slice(0, 2)).toEqual(plain);
@@ -232,7 +225,7 @@ describe("pullImage: artifacts", () => {
   test("are stored with their blobs, and found by what they are about", async () => {
     const path = tempDir();
     const writer = new LayoutWriter(path);
-    const image = writer.image([PLAIN]);
+    const image = writer.image([PLAIN_LAYER]);
     const artifact = writer.json("application/vnd.oci.image.manifest.v1+json", {
       schemaVersion: 2,
       mediaType: "application/vnd.oci.image.manifest.v1+json",

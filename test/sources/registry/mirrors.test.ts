@@ -3,35 +3,25 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, beforeEach, expect, test } from "vitest";
-import { openRegistrySource, parseManifest } from "#src/mod.ts";
-import type { Descriptor, RegistryOptions } from "#src/mod.ts";
+import { openRegistrySource } from "#src/mod.ts";
+import type { RegistryOptions } from "#src/mod.ts";
 import { startRegistry } from "../../support/docker-registry.ts";
 import { startFaultyRegistry } from "../../support/faulty-registry.ts";
 import type { Fault, FaultyRegistry } from "../../support/faulty-registry.ts";
-import { LayoutWriter, pattern } from "../../support/images.ts";
 import { needs } from "../../support/needs.ts";
-import { skopeoCopy } from "../../support/skopeo.ts";
 import { tempDir } from "../../support/temp.ts";
+import { SampleImage } from "./sample-image.ts";
 
 const LIMITS = { headers: 1000, stall: 1000, attempts: 3, backoff: 5 };
 
 needs("docker-registry", "skopeo").describe("mirrors", () => {
   let main: FaultyRegistry;
   let mirror: FaultyRegistry;
-  let image: Descriptor;
-  let layer: Descriptor;
+  const image = new SampleImage(100_000);
 
   beforeAll(async () => {
     const registry = await startRegistry();
-    const directory = tempDir();
-    const layout = new LayoutWriter(directory);
-    image = layout.image([pattern(100_000)]);
-    [layer] = parseManifest(layout.read(image)).layers as [Descriptor];
-    layout.tag(image, "one");
-    for (const name of ["some/name", "copies/name"]) {
-      const to = `docker://${registry.host}/${name}:one`;
-      skopeoCopy(`oci:${directory}:one`, to, "--dest-tls-verify=false");
-    }
+    for (const name of ["some/name", "copies/name"]) image.push(registry.host, name);
     main = await startFaultyRegistry(registry.url);
     mirror = await startFaultyRegistry(registry.url);
   }, 60_000);
@@ -51,17 +41,7 @@ needs("docker-registry", "skopeo").describe("mirrors", () => {
       limits: LIMITS,
       ...options,
     });
-    try {
-      const { descriptor } = await source.resolve();
-      expect(descriptor.digest).toBe(image.digest);
-      for await (const piece of source.openBlob(layer)) expect(piece.length).toBeGreaterThan(0);
-      return "arrives";
-    } catch (error) {
-      const { code, message } = error as { code: string; message: string };
-      return `${code}: ${message}`;
-    } finally {
-      await source.close();
-    }
+    return image.takeFrom(source);
   }
 
   const mirrored = (more = ""): string => `
@@ -110,7 +90,7 @@ needs("docker-registry", "skopeo").describe("mirrors", () => {
     const conf = mirrored(`, pull-from-mirror = "digest-only"`);
     expect(await pull(NAME, conf)).toBe("arrives");
     expect(mirror.seen).toEqual([]);
-    expect(await pull(`registry.test/some/name@${image.digest}`, conf)).toBe("arrives");
+    expect(await pull(`registry.test/some/name@${image.manifest.digest}`, conf)).toBe("arrives");
     expect(mirror.count(/copies/)).toBe(2);
   });
 

@@ -6,16 +6,14 @@ import type { Server } from "node:http";
 import { connect } from "node:net";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { openRegistrySource, parseManifest } from "#src/mod.ts";
-import type { Descriptor, RegistryOptions } from "#src/mod.ts";
+import { openRegistrySource } from "#src/mod.ts";
+import type { RegistryOptions } from "#src/mod.ts";
 import { chooseProxy } from "#src/sources/registry/proxy.ts";
 import { ecdsa, makeIdentity } from "../../support/certificates.ts";
 import { startRegistry } from "../../support/docker-registry.ts";
 import type { RunningRegistry } from "../../support/docker-registry.ts";
-import { LayoutWriter, pattern } from "../../support/images.ts";
 import { needs } from "../../support/needs.ts";
-import { skopeoCopy } from "../../support/skopeo.ts";
-import { tempDir } from "../../support/temp.ts";
+import { SampleImage } from "./sample-image.ts";
 
 const PROXY = "http://proxy.test:3128";
 
@@ -85,7 +83,7 @@ needs("docker-registry", "skopeo", "openssl").describe("through a proxy", () => 
   let secure: RunningRegistry;
   let plain: RunningRegistry;
   let ca: string;
-  let layer: Descriptor;
+  const image = new SampleImage(500_000);
 
   beforeAll(async () => {
     const algorithm = ecdsa("prime256v1");
@@ -94,18 +92,7 @@ needs("docker-registry", "skopeo", "openssl").describe("through a proxy", () => 
     const tls = makeIdentity({ algorithm, issuer: authority, hosts: ["DNS:registry.test"] });
     secure = await startRegistry({ tls });
     plain = await startRegistry();
-    const directory = tempDir();
-    const layout = new LayoutWriter(directory);
-    const image = layout.image([pattern(500_000)]);
-    [layer] = parseManifest(layout.read(image)).layers as [Descriptor];
-    layout.tag(image, "one");
-    for (const { host } of [secure, plain]) {
-      skopeoCopy(
-        `oci:${directory}:one`,
-        `docker://${host}/some/name:one`,
-        "--dest-tls-verify=false",
-      );
-    }
+    for (const { host } of [secure, plain]) image.push(host);
     proxy = startProxy();
     await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
     address = `user:pass%20word@127.0.0.1:${(proxy.address() as AddressInfo).port}`;
@@ -157,16 +144,7 @@ needs("docker-registry", "skopeo", "openssl").describe("through a proxy", () => 
       limits: { attempts: 2, backoff: 5 },
       ...options,
     });
-    try {
-      await source.resolve();
-      for await (const piece of source.openBlob(layer)) expect(piece.length).toBeGreaterThan(0);
-      return "arrives";
-    } catch (error) {
-      const { code, message } = error as { code: string; message: string };
-      return `${code}: ${message}`;
-    } finally {
-      await source.close();
-    }
+    return image.takeFrom(source);
   }
 
   const basic = `Basic ${Buffer.from("user:pass word").toString("base64")}`;

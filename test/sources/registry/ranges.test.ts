@@ -3,15 +3,13 @@
 import fc from "fast-check";
 import { beforeAll, beforeEach, expect, test } from "vitest";
 import { NoRangesError } from "#src/sources/no-ranges.ts";
-import { openRegistrySource, parseManifest } from "#src/mod.ts";
-import type { BlobRange, Descriptor } from "#src/mod.ts";
+import { openRegistrySource } from "#src/mod.ts";
+import type { BlobRange } from "#src/mod.ts";
 import { startRegistry } from "../../support/docker-registry.ts";
 import { startFaultyRegistry } from "../../support/faulty-registry.ts";
 import type { FaultyRegistry } from "../../support/faulty-registry.ts";
-import { LayoutWriter, pattern } from "../../support/images.ts";
 import { needs } from "../../support/needs.ts";
-import { skopeoCopy } from "../../support/skopeo.ts";
-import { tempDir } from "../../support/temp.ts";
+import { SampleImage } from "./sample-image.ts";
 
 const LAYER = /GET \/v2\/some\/name\/blobs\//;
 const LIMITS = { headers: 2000, stall: 2000, attempts: 4, backoff: 5 };
@@ -25,19 +23,12 @@ const RANGES: readonly BlobRange[] = [
 
 needs("docker-registry", "skopeo").describe("openRanges", () => {
   let proxy: FaultyRegistry;
-  let layer: Descriptor;
-  let content: Buffer;
+  const image = new SampleImage(1_000_000);
+  const { layer, content } = image;
 
   beforeAll(async () => {
     const registry = await startRegistry();
-    const directory = tempDir();
-    const layout = new LayoutWriter(directory);
-    const manifest = layout.image([pattern(1_000_000)]);
-    layout.tag(manifest, "one");
-    const to = `docker://${registry.host}/some/name:one`;
-    skopeoCopy(`oci:${directory}:one`, to, "--dest-tls-verify=false");
-    [layer] = parseManifest(layout.read(manifest)).layers as [Descriptor];
-    content = layout.read(layer);
+    image.push(registry.host);
     proxy = await startFaultyRegistry(registry.url);
   }, 60_000);
 

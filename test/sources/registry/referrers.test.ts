@@ -7,10 +7,9 @@ import type { Descriptor, OciDigest } from "#src/mod.ts";
 import { startRegistry } from "../../support/docker-registry.ts";
 import { startFaultyRegistry } from "../../support/faulty-registry.ts";
 import type { FaultyRegistry } from "../../support/faulty-registry.ts";
-import { LayoutWriter, pattern } from "../../support/images.ts";
+import { pattern } from "../../support/images.ts";
 import { needs } from "../../support/needs.ts";
-import { skopeoCopy } from "../../support/skopeo.ts";
-import { tempDir } from "../../support/temp.ts";
+import { SampleImage } from "./sample-image.ts";
 
 const INDEX = "application/vnd.oci.image.index.v1+json";
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
@@ -41,13 +40,11 @@ needs("docker-registry", "skopeo").describe("referrers", () => {
 
   beforeAll(async () => {
     const registry = await startRegistry();
-    const directory = tempDir();
-    const layout = new LayoutWriter(directory);
-    image = layout.image([pattern(1000)]);
-    layout.tag(image, "one");
+    const sample = new SampleImage(1000);
+    const { layout } = sample;
+    image = sample.manifest;
     const about = layout.image([pattern(1000)], { subject: image, artifactType: "test/signature" });
-    const to = `docker://${registry.host}/some/name:one`;
-    skopeoCopy(`oci:${directory}:one`, to, "--dest-tls-verify=false");
+    sample.push(registry.host);
     const { digest, size } = about;
     const signature = { mediaType: MANIFEST, digest, size, artifactType: "test/signature" };
     // By hand: skopeo leaves out the type.

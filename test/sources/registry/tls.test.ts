@@ -3,18 +3,17 @@
 import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, beforeEach, expect, test } from "vitest";
-import { openRegistrySource, parseManifest } from "#src/mod.ts";
-import type { Descriptor, RegistryOptions } from "#src/mod.ts";
+import { openRegistrySource } from "#src/mod.ts";
+import type { RegistryOptions } from "#src/mod.ts";
 import { ecdsa, makeIdentity } from "../../support/certificates.ts";
 import type { Identity } from "../../support/certificates.ts";
 import { startRegistry } from "../../support/docker-registry.ts";
 import type { RunningRegistry } from "../../support/docker-registry.ts";
 import { startFaultyRegistry } from "../../support/faulty-registry.ts";
 import type { FaultyRegistry } from "../../support/faulty-registry.ts";
-import { LayoutWriter, pattern } from "../../support/images.ts";
 import { needs } from "../../support/needs.ts";
-import { skopeoCopy } from "../../support/skopeo.ts";
 import { tempDir } from "../../support/temp.ts";
+import { SampleImage } from "./sample-image.ts";
 
 const LIMITS = { headers: 2000, attempts: 2, backoff: 5 };
 const LOOPBACK = ["IP:127.0.0.1"];
@@ -28,9 +27,7 @@ needs("docker-registry", "skopeo", "openssl", "htpasswd").describe("TLS", () => 
   let server: Identity;
   let registry: RunningRegistry;
   let plain: RunningRegistry;
-  let image: Descriptor;
-  let layer: Descriptor;
-  let directory: string;
+  const image = new SampleImage(100_000);
 
   beforeAll(async () => {
     authority = makeIdentity({ algorithm, isCa: true });
@@ -40,34 +37,15 @@ needs("docker-registry", "skopeo", "openssl", "htpasswd").describe("TLS", () => 
     plain = await startRegistry({
       user: { name: CREDENTIALS.username, password: CREDENTIALS.password },
     });
-    directory = tempDir();
-    const layout = new LayoutWriter(directory);
-    image = layout.image([pattern(100_000)]);
-    [layer] = parseManifest(layout.read(image)).layers as [Descriptor];
-    layout.tag(image, "one");
-    push(registry.host);
-    push(plain.host, `--dest-creds=${CREDENTIALS.username}:${CREDENTIALS.password}`);
+    image.push(registry.host);
+    const credentials = `--dest-creds=${CREDENTIALS.username}:${CREDENTIALS.password}`;
+    image.push(plain.host, "some/name", credentials);
   }, 60_000);
-
-  function push(host: string, ...options: string[]): void {
-    const to = `docker://${host}/some/name:one`;
-    skopeoCopy(`oci:${directory}:one`, to, "--dest-tls-verify=false", ...options);
-  }
 
   /** The code and words of the error, or nothing when all arrived. */
   async function pull(host: string, options: RegistryOptions = {}): Promise<string> {
     const source = openRegistrySource(`${host}/some/name:one`, { limits: LIMITS, ...options });
-    try {
-      const { descriptor } = await source.resolve();
-      expect(descriptor.digest).toBe(image.digest);
-      for await (const piece of source.openBlob(layer)) expect(piece.length).toBeGreaterThan(0);
-      return "arrives";
-    } catch (error) {
-      const { code, message } = error as { code: string; message: string };
-      return `${code}: ${message}`;
-    } finally {
-      await source.close();
-    }
+    return image.takeFrom(source);
   }
 
   /** A configuration directory whose certs.d has these files for a host. */
@@ -238,7 +216,7 @@ needs("docker-registry", "skopeo", "openssl", "htpasswd").describe("TLS", () => 
         credentials: CREDENTIALS,
       });
       const pieces: Uint8Array[] = [];
-      for await (const piece of source.openBlob(layer)) pieces.push(piece);
+      for await (const piece of source.openBlob(image.layer)) pieces.push(piece);
       await source.close();
       return Buffer.concat(pieces);
     }
