@@ -52,6 +52,7 @@ async function checkDisks(
   bench: Bench,
   source: string,
   disks: readonly string[],
+  format: string,
 ): Promise<Found[]> {
   const together = join(bench.directory, "together");
   makePartitionedDisk(together, disks);
@@ -62,7 +63,7 @@ async function checkDisks(
   });
   await machine.output("modprobe virtio_blk && mount -o ro /dev/vda /a");
   const devices = disks.map((_, index) => `/dev/vdb${index + 1}`);
-  const printed = await machine.output(`node /opt/check-store.mjs ${devices.join(" ")}`, {
+  const printed = await machine.output(`node /opt/check-store.mjs ${format} ${devices.join(" ")}`, {
     timeout: 180_000,
   });
   return printed.split("\n").map((line) => JSON.parse(line) as Found);
@@ -92,7 +93,7 @@ for (const format of ["ext4", "btrfs"] as const) {
         log.cut(empty, disk, moment, () => random() < 0.5);
         return disk;
       });
-      const found = await checkDisks(bench, source, disks);
+      const found = await checkDisks(bench, source, disks, format);
 
       expect(found.length).toBe(disks.length);
       for (const [number, state] of found.entries()) {
@@ -119,11 +120,11 @@ for (const format of ["ext4", "btrfs"] as const) {
         const machine = await bench.boot({ tier: "saved-state", disks: [source, disk] });
         await mountDisks(machine);
         const ingest = machine.run(INGEST).catch(() => undefined);
-        await Promise.race([ingest, sleep(1000 + Math.random() * 2000)]);
+        await Promise.race([ingest, sleep(200 + Math.random() * 1800)]);
         await machine.powerCut();
         disks.push(disk);
       }
-      for (const state of await checkDisks(bench, source, disks)) {
+      for (const state of await checkDisks(bench, source, disks, format)) {
         expect(state.problems).toEqual([]);
         expect(state.again).toMatchObject({ status: 0, objects: FILES });
       }

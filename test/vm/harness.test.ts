@@ -63,5 +63,10 @@ vmTest("a machine does not outlive its limit", async (bench) => {
 
 vmTest("this package runs in the machine", async (bench) => {
   const machine = await bench.boot({ tier: "saved-state" });
-  expect(await machine.output("mkcomposefs --version")).toMatch(/^mkcomposefs /);
+  for (const program of ["composefs", "mkcomposefs", "mount.composefs"]) {
+    const started = await machine.run(`/opt/composefs/bin/${program} --no-such-option`);
+    expect(started.output).toContain("--no-such-option");
+    // The same, by the process that is there already.
+    expect(await machine.run(`${program} --no-such-option`)).toEqual(started);
+  }
 });

@@ -54,7 +54,7 @@ for (const format of ["ext4", "btrfs"] as const) {
         await checker.output("modprobe virtio_blk");
         const devices = disks.map((_, index) => `/dev/vdb${index + 1}`);
         const printed = await checker.output(
-          `node /opt/check-repository.mjs ${devices.join(" ")}`,
+          `node /opt/check-repository.mjs ${format} ${devices.join(" ")}`,
           {
             timeout: 380_000,
           },

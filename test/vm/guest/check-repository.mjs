@@ -1,6 +1,6 @@
 /**
- * Looks at the repositories that power cuts left behind, in the guest: `check-repository.mjs DEVICE...`. For
- * each device it prints one JSON object:
+ * Looks at the repositories that power cuts left behind, in the guest:
+ * `check-repository.mjs FORMAT DEVICE...`. For each device it prints one JSON object:
  *
  *   names     refs of streams and images that there are; -1 if there is no repository
  *   objects   files under the name of an object
@@ -9,7 +9,6 @@
  *   again     names after the same was done once more
  */
 
-import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { TRANSACTIONS, fill } from "./fill-repository.mjs";
@@ -17,12 +16,14 @@ import { TRANSACTIONS, fill } from "./fill-repository.mjs";
 const dist = "/opt/composefs/dist";
 const { parseFsVerityDigest } = await import(`${dist}/core/mod.js`);
 const { Repository } = await import(`${dist}/store/mod.js`);
-const { close } = await import(`${dist}/floor/mod.js`);
+const { close, mount, umount2 } = await import(`${dist}/floor/mod.js`);
 
 const PATH = "/b/repository";
 
-for (const device of process.argv.slice(2)) {
-  must("mount", [device, "/b"]);
+const [, , format, ...devices] = process.argv;
+for (const device of devices) {
+  // Here and not by a program: to start one, Node copies itself, which takes an emulated processor long.
+  mount(device, "/b", format, 0, "");
   const found = inspect();
   try {
     await fill(PATH);
@@ -30,7 +31,7 @@ for (const device of process.argv.slice(2)) {
     found.problems.push(`the same again: ${error.message}`);
   }
   const afterwards = inspect();
-  must("umount", ["/b"]);
+  umount2("/b", 0);
   const problems = afterwards.problems.map((problem) => `after the same again: ${problem}`);
   console.log(
     JSON.stringify({
@@ -85,9 +86,4 @@ function inspect() {
   repository.close();
   if (found.names > 2 * TRANSACTIONS) found.problems.push(`there are ${found.names} names`);
   return found;
-}
-
-function must(command, args) {
-  const done = spawnSync(command, args, { encoding: "utf8" });
-  if (done.status !== 0) throw new Error(`${command} ${args.join(" ")}: ${done.stderr}`);
 }

@@ -94,16 +94,23 @@ function joinPartitions(path: string, disks: readonly string[], types: readonly 
   }
 }
 
-/** Copies a partition into a disk; holes stay holes. */
+/** Copies a partition into a disk that is empty there; what is zero stays a hole. */
 function place(partition: string, disk: string, offset: number): void {
-  hostTool("dd", [
-    `if=${partition}`,
-    `of=${disk}`,
-    "bs=1M",
-    `seek=${offset / MIB}`,
-    "conv=sparse,notrunc",
-    "status=none",
-  ]);
+  const buffer = Buffer.alloc(MIB / 4);
+  const zeros = Buffer.alloc(buffer.length);
+  const from = openSync(partition, "r");
+  const to = openSync(disk, "r+");
+  try {
+    for (let at = 0; ; at += buffer.length) {
+      const size = readSync(from, buffer, 0, buffer.length, at);
+      if (size === 0) return;
+      const isZero = buffer.subarray(0, size).equals(zeros.subarray(0, size));
+      if (!isZero) writeSync(to, buffer, 0, size, offset + at);
+    }
+  } finally {
+    closeSync(from);
+    closeSync(to);
+  }
 }
 
 /** Copies a disk; holes stay holes. */

@@ -37,7 +37,7 @@ export function bootFirmware(request: FirmwareBootRequest): Machine {
     limit: request.limit,
     args: [
       firmwareDirectories(),
-      ["-machine", `q35,smm=${request.secureBoot ? "on" : "off"}`, "-smp", "2", "-m", "1G"],
+      ["-machine", `q35,smm=${request.secureBoot ? "on" : "off"}`, "-smp", "1", "-m", "1G"],
       secure,
       flash.flatMap((drive) => ["-drive", drive]),
       ["-drive", `if=none,id=disk,format=raw,cache=unsafe,file=${request.disk}`],

@@ -14,8 +14,12 @@ const SCRIPTS = [
   "check-repository.mjs",
   "check-store.mjs",
   "fill-repository.mjs",
+  "programs.mjs",
   "use-repository.mjs",
 ];
+
+/** Those of this package that are started beforehand: test/vm/guest/programs.mjs. */
+const STARTED = ["composefs", "mkcomposefs", "mount.composefs"];
 
 /** Which saved state: busybox alone, or with Node and this package's command line too. */
 export type StateName = "bare" | "node";
@@ -33,7 +37,7 @@ export async function prepareStates(): Promise<Record<StateName, SavedState>> {
     bareInitramfs().finish(archive("bare"));
     const node = bareInitramfs();
     addPackage(node);
-    node.copy(join(GUEST_SOURCES, "warm.sh"), "etc/warm");
+    node.write("etc/warm", guestScript("warm.sh"));
     for (const script of SCRIPTS) node.copy(join(GUEST_SOURCES, script), `opt/${script}`);
     node.finish(archive("node"));
     return {
@@ -58,7 +62,8 @@ export function addPackage(initramfs: Initramfs): void {
   addPrograms(initramfs);
   initramfs.link("../../bin/busybox", "usr/bin/env");
   for (const [name, path] of Object.entries(packageJson().bin)) {
-    initramfs.link(`../../opt/composefs/${path}`, `usr/bin/${name}`);
+    if (STARTED.includes(name)) initramfs.write(`usr/bin/${name}`, guestScript("program.sh"));
+    else initramfs.link(`../../opt/composefs/${path}`, `usr/bin/${name}`);
   }
 }
 
@@ -78,6 +83,10 @@ export function addPrograms(tree: GuestTree): void {
     const path = `node_modules/${name}`;
     tree.copy(join(CHECKOUT, path), `opt/composefs/${path}`);
   }
+}
+
+function guestScript(name: string): string {
+  return readFileSync(join(GUEST_SOURCES, name), "utf8");
 }
 
 function packageJson(): {
