@@ -7,15 +7,15 @@
 
 import type { Descriptor } from "../../core/oci/descriptor.ts";
 import type { SourceCallOptions } from "../image-source.ts";
-import { parseContentRange } from "./content-range.ts";
+import { parseContentRange } from "./http/content-range.ts";
 import { DigestCheck } from "./digest-check.ts";
-import type { Answer } from "./exchange.ts";
+import type { Answer } from "./http/exchange.ts";
 import { nameOf } from "./manifests.ts";
 import type { Repository } from "./manifests.ts";
-import { NetworkError } from "./network-error.ts";
-import { isRetryable } from "./retry.ts";
-import type { Retries } from "./retry.ts";
-import { pullScope } from "./scope.ts";
+import { NetworkError } from "./http/network-error.ts";
+import { isRetryable } from "./http/retry.ts";
+import type { Retries } from "./http/retry.ts";
+import { pullScope } from "./auth/scope.ts";
 
 /** A transfer that brought so much before it was cut is not counted as a failure. */
 const PROGRESS_MIN = 1024 * 1024;

@@ -7,16 +7,16 @@
 import { displayText, byteString } from "../../core/bytes/byte-string.ts";
 import { ComposefsError } from "../../core/errors.ts";
 import type { ErrorCode } from "../../core/errors.ts";
-import { Authorizer } from "./authorizer.ts";
-import type { Clock } from "./clock.ts";
-import type { Answer, ExchangeRequest } from "./exchange.ts";
-import { ANSWER_MAX } from "./limits.ts";
-import type { Limits } from "./limits.ts";
-import { NetworkError } from "./network-error.ts";
-import type { Credentials } from "./credentials.ts";
-import type { Retries } from "./retry.ts";
-import { Transport, readWhole } from "./transport.ts";
-import type { TransportOptions, WholeAnswer } from "./transport.ts";
+import { Authorizer } from "./auth/authorizer.ts";
+import type { Clock } from "./http/clock.ts";
+import type { Answer, ExchangeRequest } from "./http/exchange.ts";
+import { ANSWER_MAX } from "./http/limits.ts";
+import type { Limits } from "./http/limits.ts";
+import { NetworkError } from "./http/network-error.ts";
+import type { Credentials } from "./auth/credentials.ts";
+import type { Retries } from "./http/retry.ts";
+import { Transport, readWhole } from "./http/transport.ts";
+import type { TransportOptions, WholeAnswer } from "./http/transport.ts";
 
 /** A request to a registry. */
 export interface RegistryRequest {

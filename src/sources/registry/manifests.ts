@@ -14,7 +14,7 @@ import type { OciAlgorithm, OciDigest } from "../../core/oci/oci-digest.ts";
 import type { ResolvedImage, SourceCallOptions } from "../image-source.ts";
 import type { RegistryClient } from "./client.ts";
 import { DigestCheck } from "./digest-check.ts";
-import { pullScope } from "./scope.ts";
+import { pullScope } from "./auth/scope.ts";
 
 /** What we can read. Docker's first schema is not among it: it has no digests of layers. */
 const ACCEPT = [

@@ -14,7 +14,7 @@ import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import { nameOf, readManifest } from "./manifests.ts";
 import type { Repository } from "./manifests.ts";
 import { referrersTag } from "./referrers.ts";
-import { pushScope } from "./scope.ts";
+import { pushScope } from "./auth/scope.ts";
 
 /** Adds a manifest to the list of its subject; does nothing for one that is about nothing. */
 export async function noteReferrer(

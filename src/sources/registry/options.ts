@@ -1,17 +1,17 @@
 /** What can be asked of a registry source or target. */
 
-import { systemClock } from "./clock.ts";
-import type { Clock } from "./clock.ts";
+import { systemClock } from "./http/clock.ts";
+import type { Clock } from "./http/clock.ts";
 import { RegistryClient } from "./client.ts";
-import { Credentials } from "./credentials.ts";
-import { findCredentials } from "./find-credentials.ts";
-import { DEFAULT_LIMITS } from "./limits.ts";
-import type { Limits } from "./limits.ts";
-import type { Surroundings } from "./places.ts";
-import { chooseProxy } from "./proxy.ts";
-import { lookUpName } from "./registries.ts";
-import type { Endpoint, Registries } from "./registries.ts";
-import { tlsConnection } from "./tls.ts";
+import { Credentials } from "./auth/credentials.ts";
+import { findCredentials } from "./auth/find-credentials.ts";
+import { DEFAULT_LIMITS } from "./http/limits.ts";
+import type { Limits } from "./http/limits.ts";
+import type { Surroundings } from "./config/places.ts";
+import { chooseProxy } from "./http/proxy.ts";
+import { lookUpName } from "./config/registries.ts";
+import type { Endpoint, Registries } from "./config/registries.ts";
+import { tlsConnection } from "./http/tls.ts";
 
 /** Everything has a default; without an environment no user's own files are looked at. */
 export interface RegistryOptions {

@@ -10,16 +10,16 @@ import { ComposefsError } from "../../core/errors.ts";
 import type { Descriptor } from "../../core/oci/descriptor.ts";
 import type { BlobRange, RangeOptions } from "../image-source.ts";
 import { NoRangesError } from "../no-ranges.ts";
-import { parseContentRange } from "./content-range.ts";
-import type { Answer } from "./exchange.ts";
+import { parseContentRange } from "./http/content-range.ts";
+import type { Answer } from "./http/exchange.ts";
 import { nameOf } from "./manifests.ts";
 import type { Repository } from "./manifests.ts";
-import { BadParts, multipartBoundary, readParts } from "./multipart.ts";
-import type { PartPiece } from "./multipart.ts";
-import { NetworkError } from "./network-error.ts";
-import { isRetryable } from "./retry.ts";
-import type { Retries } from "./retry.ts";
-import { pullScope } from "./scope.ts";
+import { BadParts, multipartBoundary, readParts } from "./http/multipart.ts";
+import type { PartPiece } from "./http/multipart.ts";
+import { NetworkError } from "./http/network-error.ts";
+import { isRetryable } from "./http/retry.ts";
+import type { Retries } from "./http/retry.ts";
+import { pullScope } from "./auth/scope.ts";
 
 /** Servers refuse long headers: nginx has 8 KiB for all of them. */
 const HEADER_LENGTH_MAX = 4000;

@@ -11,10 +11,10 @@ import { parseIndex } from "../../core/oci/image-index.ts";
 import { MEDIA_TYPE } from "../../core/oci/media-type.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import type { SourceCallOptions } from "../image-source.ts";
-import { nextLink } from "./link.ts";
+import { nextLink } from "./http/link.ts";
 import { nameOf, readManifest } from "./manifests.ts";
 import type { Repository } from "./manifests.ts";
-import { pullScope } from "./scope.ts";
+import { pullScope } from "./auth/scope.ts";
 
 /** Lists have no more pages, and no more entries in all. */
 const PAGES_MAX = 100;

@@ -29,8 +29,8 @@ import { openRanges } from "./ranges.ts";
 import type { RangeKnowledge } from "./ranges.ts";
 import { readReferrers } from "./referrers.ts";
 import type { ReferrersOptions } from "./referrers.ts";
-import { pullEndpoints, readRegistries, resolveShortName } from "./registries.ts";
-import type { Registries } from "./registries.ts";
+import { pullEndpoints, readRegistries, resolveShortName } from "./config/registries.ts";
+import type { Registries } from "./config/registries.ts";
 
 /** Options of {@link openRegistrySource}. */
 export interface RegistrySourceOptions extends RegistryOptions {

@@ -19,8 +19,8 @@ import type { Repository } from "./manifests.ts";
 import { clientFor, surroundingsOf } from "./options.ts";
 import type { RegistryOptions } from "./options.ts";
 import { noteReferrer, readSubject } from "./note-referrer.ts";
-import { pushEndpoint, readRegistries } from "./registries.ts";
-import { pushScope } from "./scope.ts";
+import { pushEndpoint, readRegistries } from "./config/registries.ts";
+import { pushScope } from "./auth/scope.ts";
 import { uploadBlob } from "./upload.ts";
 import type { UploadOptions } from "./upload.ts";
 

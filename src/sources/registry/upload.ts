@@ -6,15 +6,15 @@
 
 import type { Descriptor } from "../../core/oci/descriptor.ts";
 import { ociDigestAlgorithm } from "../../core/oci/oci-digest.ts";
-import type { WholeAnswer } from "./transport.ts";
+import type { WholeAnswer } from "./http/transport.ts";
 import { DigestCheck } from "./digest-check.ts";
-import type { RequestBody } from "./exchange.ts";
+import type { RequestBody } from "./http/exchange.ts";
 import { nameOf } from "./manifests.ts";
 import type { Repository } from "./manifests.ts";
-import { NetworkError } from "./network-error.ts";
-import { isRetryable } from "./retry.ts";
-import type { Retries } from "./retry.ts";
-import { pullScope, pushScope } from "./scope.ts";
+import { NetworkError } from "./http/network-error.ts";
+import { isRetryable } from "./http/retry.ts";
+import type { Retries } from "./http/retry.ts";
+import { pullScope, pushScope } from "./auth/scope.ts";
 
 /** Up to this size a blob is kept in memory, so that its upload can be tried again. */
 const KEPT_MAX = 8 * 1024 * 1024;

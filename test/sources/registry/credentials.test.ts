@@ -4,8 +4,8 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { inspect } from "node:util";
 import { expect, test } from "vitest";
-import { findCredentials } from "#src/sources/registry/find-credentials.ts";
-import type { FindCredentialsOptions } from "#src/sources/registry/find-credentials.ts";
+import { findCredentials } from "#src/sources/registry/auth/find-credentials.ts";
+import type { FindCredentialsOptions } from "#src/sources/registry/auth/find-credentials.ts";
 import { tempDir } from "../../support/temp.ts";
 
 const SECRET = "s3cret:with a colon";

@@ -2,11 +2,11 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseChallenges } from "#src/sources/registry/challenge.ts";
-import { parseContentRange } from "#src/sources/registry/content-range.ts";
-import { nextLink } from "#src/sources/registry/link.ts";
-import { BadParts, multipartBoundary, readParts } from "#src/sources/registry/multipart.ts";
-import { parseRetryAfter } from "#src/sources/registry/retry.ts";
+import { parseChallenges } from "#src/sources/registry/auth/challenge.ts";
+import { parseContentRange } from "#src/sources/registry/http/content-range.ts";
+import { nextLink } from "#src/sources/registry/http/link.ts";
+import { BadParts, multipartBoundary, readParts } from "#src/sources/registry/http/multipart.ts";
+import { parseRetryAfter } from "#src/sources/registry/http/retry.ts";
 
 const challenges = (header: string): [string, Record<string, string>][] =>
   parseChallenges(header).map(({ scheme, parameters }) => [scheme, Object.fromEntries(parameters)]);

@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { openRegistrySource } from "#src/mod.ts";
 import type { RegistryOptions } from "#src/mod.ts";
-import { chooseProxy } from "#src/sources/registry/proxy.ts";
+import { chooseProxy } from "#src/sources/registry/http/proxy.ts";
 import { ecdsa, makeIdentity } from "../../support/certificates.ts";
 import { startRegistry } from "../../support/docker-registry.ts";
 import type { RunningRegistry } from "../../support/docker-registry.ts";

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseImageName, parseImageReference, formatImageReference } from "#src/core/mod.ts";
 import type { ShortName } from "#src/core/mod.ts";
-import { parseRegistriesFile } from "#src/sources/registry/registries-file.ts";
+import { parseRegistriesFile } from "#src/sources/registry/config/registries-file.ts";
 import {
   matchedLength,
   mergeRegistries,
@@ -14,8 +14,8 @@ import {
   pushEndpoint,
   readRegistries,
   resolveShortName,
-} from "#src/sources/registry/registries.ts";
-import type { Registries } from "#src/sources/registry/registries.ts";
+} from "#src/sources/registry/config/registries.ts";
+import type { Registries } from "#src/sources/registry/config/registries.ts";
 import { tempDir } from "../../support/temp.ts";
 
 const DIGEST = `sha256:${"0".repeat(64)}`;

@@ -7,7 +7,7 @@
  */
 
 import { spawn } from "node:child_process";
-import { ComposefsError } from "../../core/errors.ts";
+import { ComposefsError } from "../../../core/errors.ts";
 import { Credentials } from "./credentials.ts";
 
 /** No secret is longer. */

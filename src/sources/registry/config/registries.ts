@@ -8,19 +8,18 @@
 
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { ComposefsError } from "../../core/errors.ts";
-import { compareByteStrings, byteString } from "../../core/bytes/byte-string.ts";
+import { ComposefsError } from "../../../core/errors.ts";
+import { compareByteStrings, byteString } from "../../../core/bytes/byte-string.ts";
 import {
   formatImageReference,
   formatName,
   parseImageReference,
   withRegistry,
-} from "../../core/oci/reference.ts";
-import type { ImageReference, ShortName } from "../../core/oci/reference.ts";
-import { AUTH_FILES_HELPER } from "./find-credentials.ts";
+} from "../../../core/oci/reference.ts";
+import type { ImageReference, ShortName } from "../../../core/oci/reference.ts";
 import { notedAliases, registriesPlaces } from "./places.ts";
 import type { Surroundings } from "./places.ts";
-import { parseAliasesFile, parseRegistriesFile } from "./registries-file.ts";
+import { AUTH_FILES_HELPER, parseAliasesFile, parseRegistriesFile } from "./registries-file.ts";
 import type { Location, RegistriesFile, RegistryEntry, ShortNameMode } from "./registries-file.ts";
 
 /** Where an image can be had: the first place that has it is used. */

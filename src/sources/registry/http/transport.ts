@@ -8,7 +8,7 @@
 import { Agent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import type { ConnectionOptions } from "node:tls";
-import { ComposefsError } from "../../core/errors.ts";
+import { ComposefsError } from "../../../core/errors.ts";
 import type { Clock } from "./clock.ts";
 import { exchange } from "./exchange.ts";
 import type { Answer, ExchangeRequest } from "./exchange.ts";

@@ -4,11 +4,11 @@
  * Source: distribution, docs/content/spec/auth/token.md (GET) and oauth.md (POST with a refresh token).
  */
 
-import { ComposefsError } from "../../core/errors.ts";
+import { ComposefsError } from "../../../core/errors.ts";
 import type { Challenge } from "./challenge.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../http/clock.ts";
 import type { Credentials } from "./credentials.ts";
-import type { Transport } from "./transport.ts";
+import type { Transport } from "../http/transport.ts";
 
 /** Servers that say less, or nothing, mean this at least. */
 const LIFETIME_MIN = 60;

@@ -7,8 +7,8 @@
  */
 
 import { parse } from "smol-toml";
-import { ComposefsError } from "../../core/errors.ts";
-import { formatName, isRegistry, parseImageName } from "../../core/oci/reference.ts";
+import { ComposefsError } from "../../../core/errors.ts";
+import { formatName, isRegistry, parseImageName } from "../../../core/oci/reference.ts";
 
 /** Where a registry can be reached. */
 export interface Location {
@@ -34,6 +34,9 @@ export interface RegistryEntry extends Location {
 
 /** What to do with a short name that several registries could have. */
 export type ShortNameMode = "enforcing" | "permissive" | "disabled";
+
+/** The name that stands for the files with credentials among the helpers. */
+export const AUTH_FILES_HELPER = "containers-auth.json";
 
 /** What one file says; `undefined` where it says nothing. */
 export interface RegistriesFile {

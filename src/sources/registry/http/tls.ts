@@ -9,9 +9,9 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { createSecureContext, rootCertificates } from "node:tls";
 import type { ConnectionOptions } from "node:tls";
-import { ComposefsError } from "../../core/errors.ts";
-import { certificateDirectories } from "./places.ts";
-import type { Surroundings } from "./places.ts";
+import { ComposefsError } from "../../../core/errors.ts";
+import { certificateDirectories } from "../config/places.ts";
+import type { Surroundings } from "../config/places.ts";
 
 /** What a caller says about TLS. */
 export interface TlsOptions {

@@ -3,8 +3,9 @@
 import { askHelper } from "./credential-helper.ts";
 import { lookUp, readAuthFile, registryOf } from "./auth-file.ts";
 import type { Credentials } from "./credentials.ts";
-import { authFiles } from "./places.ts";
-import type { Surroundings } from "./places.ts";
+import { authFiles } from "../config/places.ts";
+import type { Surroundings } from "../config/places.ts";
+import { AUTH_FILES_HELPER } from "../config/registries-file.ts";
 
 /** What to look with. */
 export interface FindCredentialsOptions {
@@ -16,9 +17,6 @@ export interface FindCredentialsOptions {
   readonly helperLimit: number;
   readonly signal?: AbortSignal | undefined;
 }
-
-/** The name that stands for the files among the helpers of registries.conf. */
-export const AUTH_FILES_HELPER = "containers-auth.json";
 
 /** Docker's helpers know its registry by this. */
 const DOCKER_SERVER = "https://index.docker.io/v1/";

@@ -7,10 +7,10 @@
  */
 
 import { readFileSync } from "node:fs";
-import { displayText, byteString } from "../../core/bytes/byte-string.ts";
-import { ComposefsError } from "../../core/errors.ts";
+import { displayText, byteString } from "../../../core/bytes/byte-string.ts";
+import { ComposefsError } from "../../../core/errors.ts";
 import { Credentials } from "./credentials.ts";
-import type { AuthFilePlace } from "./places.ts";
+import type { AuthFilePlace } from "../config/places.ts";
 
 /** What a file says of a repository. */
 export type AuthFileAnswer =

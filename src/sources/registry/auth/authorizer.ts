@@ -5,14 +5,14 @@
  * by a new token once.
  */
 
-import { ComposefsError } from "../../core/errors.ts";
+import { ComposefsError } from "../../../core/errors.ts";
 import { parseChallenges } from "./challenge.ts";
 import type { Challenge } from "./challenge.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../http/clock.ts";
 import type { Credentials } from "./credentials.ts";
 import { TokenCache, requestToken } from "./token.ts";
 import type { Scopes } from "./token.ts";
-import type { Transport } from "./transport.ts";
+import type { Transport } from "../http/transport.ts";
 
 /** How an authorizer is made. */
 export interface AuthorizerOptions {

@@ -1,6 +1,6 @@
 /** Why there was no answer, or not all of one: what failed, in words, and whether to try again. */
 
-import { ComposefsError } from "../../core/errors.ts";
+import { ComposefsError } from "../../../core/errors.ts";
 
 /**
  * - `unreachable`: the server cannot have seen the request;

@@ -6,7 +6,7 @@
  */
 
 import { BlockList, isIP } from "node:net";
-import { ComposefsError } from "../../core/errors.ts";
+import { ComposefsError } from "../../../core/errors.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
