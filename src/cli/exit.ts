@@ -2,7 +2,7 @@
  * From an error to what people see of it: exit status, message, hint.
  *
  * The statuses are a contract (docs/errors.md and the man pages repeat it). The commands that stand
- * in for C's know only 0 and 1; main.ts sees to that.
+ * in for C's know only 0 and 1; report.ts sees to that.
  */
 
 import { displayText } from "../core/bytes/byte-string.ts";
@@ -43,6 +43,7 @@ export const EXIT_MEANINGS: readonly (readonly [status: number, meaning: string]
 export const DROP_IN_EXIT_MEANINGS: readonly (readonly [status: number, meaning: string])[] = [
   [0, "Done."],
   [1, "It could not be done, or the command line makes no sense; the message says why."],
+  [130, "Interrupted; what was half written is gone."],
 ];
 
 /** An error as it is shown. */

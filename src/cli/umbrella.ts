@@ -127,7 +127,7 @@ function groupSpec(
 function newCommand(spec: CommandSpec | ProgramSpec, title: string, io: Io): Command {
   const command = new Command(spec.name).exitOverride().configureOutput({
     writeOut: (text) => io.out.text(text),
-    writeErr: () => {}, // errors are told by main.ts, with all others
+    writeErr: () => {}, // errors are told by report.ts, with all others
   });
   command.helpInformation = () => helpText(spec, title, io);
   return command;

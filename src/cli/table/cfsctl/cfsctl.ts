@@ -83,6 +83,7 @@ export const CFSCTL = {
     [0, "Done."],
     [1, "It could not be done; the message says why."],
     [2, "The command line makes no sense; nothing was done."],
+    [130, "Interrupted; what was half written is gone."],
   ],
   examples: [
     {
