@@ -45,7 +45,7 @@ export function mountComposefs(request: MountRequest): void {
   executeMount(planMount(request));
 }
 
-/** Takes the steps of a plan; see {@link mountComposefs}. */
+/** Takes the steps of a plan, and takes back what was done if one fails. Throws as {@link mountComposefs}. */
 export function executeMount(plan: MountPlan, kernel: MountKernel = KERNEL): void {
   try {
     Cleanup.scope((cleanup) => {

@@ -69,7 +69,7 @@ export function planMount(request: MountRequest): MountPlan {
   return { image, target, steps, describe: () => steps.map(describeStep) };
 }
 
-/** Says what a step does. */
+/** Says what a step does, as a sentence for people without its full stop. */
 export function describeStep(step: MountStep): string {
   switch (step.kind) {
     case "open-image":

@@ -18,7 +18,7 @@ export interface WrittenChunkedLayer {
 
 /**
  * Makes a zstd:chunked blob of an archive, whose diff ID stays what it is. Without libzstd the frames are
- * hardly compressed. The pieces of the archive are used up before the next one is asked for.
+ * hardly compressed. The pieces of the archive are used up before the next one is asked for. `blob` throws TarError.
  */
 export function writeChunkedLayer(
   archive: AsyncIterable<Uint8Array>,

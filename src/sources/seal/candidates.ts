@@ -17,7 +17,7 @@ const SIGNATURE_SIZE_MAX = 16128;
 /** Who attaches more wants to keep us busy. */
 const CANDIDATES_MAX = 32;
 
-/** The artifacts of a repository that are seals of a manifest, or say so. */
+/** The artifacts of a repository that are seals of a manifest, or say so; those that are damaged are left out. */
 export function repositoryCandidates(
   repo: Repository,
   subject: OciDigest,

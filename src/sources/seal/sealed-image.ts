@@ -30,7 +30,10 @@ export interface SealedImage {
   erofsDigest(role: SealRole, layer: number | undefined): Promise<FsVerityDigest>;
 }
 
-/** An image that is in a repository: its EROFS images are made anew, from the streams of its layers. */
+/**
+ * An image that is in a repository: its EROFS images are made anew, from the streams of its layers. Throws
+ * `invalid-manifest` for an artifact; `erofsDigest` rejects where a stream or object cannot be read.
+ */
 export function sealedImageOf(
   repo: Repository,
   image: OciImage,

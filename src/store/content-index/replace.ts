@@ -51,7 +51,8 @@ const PIECE = 1 << 20;
 
 /**
  * Hashes all objects that are no streams and no images, and writes the index of them; returns how many.
- * What other processes add meanwhile is lost, which costs them no more than a download.
+ * What other processes add meanwhile is lost, which costs them no more than a download. Throws
+ * SyscallError where the repository cannot be written; the old index then stays.
  */
 export async function rebuildContentIndex(
   repository: RepositoryFiles,
@@ -77,7 +78,10 @@ export async function rebuildContentIndex(
   });
 }
 
-/** Writes the index without torn records and those of objects that are gone; returns how many are left. */
+/**
+ * Writes the index without torn records and those of objects that are gone; returns how many are left. Throws as
+ * {@link rebuildContentIndex}.
+ */
 export async function compactContentIndex(
   repository: RepositoryFiles,
   options: RebuildOptions = {},

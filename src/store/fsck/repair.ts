@@ -52,7 +52,10 @@ export interface RepairReport {
   readonly failures: readonly string[];
 }
 
-/** Checks a repository, repairs it, and checks it again. The repository is open for writing. */
+/**
+ * Checks a repository, repairs it, and checks it again. What cannot be repaired is in the report, and no error.
+ * Throws as `Repository.assertWritable`, and for an abort.
+ */
 export async function repairRepository(
   repository: Repository,
   options: RepairOptions,

@@ -33,7 +33,8 @@ export interface ExecuteGcOptions {
 
 /**
  * Executes a plan that was made under the exclusive lock, which the caller still holds. What is gone
- * already is no error. After an abort the repository is as sound as before.
+ * already is no error. After an abort, or a SyscallError, the repository is as
+ * sound as before.
  */
 export async function executeGc(
   repository: RepositoryFiles,

@@ -24,6 +24,7 @@ export interface NewArtifact {
 
 /**
  * Stores an artifact, as a referrer of the manifest that it is about. Returns the digest of the stream.
+ * Throws `invalid-manifest`.
  */
 export function putArtifact(
   transaction: Transaction,

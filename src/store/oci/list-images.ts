@@ -24,7 +24,10 @@ export interface ListedImage {
   readonly referrers: readonly OciDigest[];
 }
 
-/** Lists all tags with their images, in byte order of the tags' references. */
+/**
+ * Lists all tags with their images, in byte order of the tags' references. One that is damaged is listed as that;
+ * only failed system calls are thrown.
+ */
 export function listOciImages(repo: Repository, decompression: Decompression): ListedImage[] {
   const objects = new Map<OciDigest, ReadonlySet<FsVerityDigest>>();
   const opened = new Map<OciDigest, OciImage>();

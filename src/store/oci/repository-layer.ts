@@ -52,7 +52,10 @@ export function composeImage(
   return composeRootfs(layers, { ...options, readContent: contentReader(repo) });
 }
 
-/** Reads the content of files of a tree out of the objects of a repository, verified. */
+/**
+ * Reads the content of files of a tree out of the objects of a repository, verified. The function throws
+ * `object-missing`, `object-corrupt` and `verity-missing`.
+ */
 export function contentReader(repo: Repository): (content: FileContent) => Uint8Array {
   return (content) => readContent(repo, content, CONTENT_MAX);
 }

@@ -66,7 +66,7 @@ export function listReferrers(repo: Repository, subject: OciDigest): OciDigest[]
     .filter((artifact) => repo.streamDigest(manifestStreamName(artifact)) !== undefined);
 }
 
-/** Forgets the referrers of a manifest; they stay until garbage is collected. Returns how many. */
+/** Forgets the referrers of a manifest; they stay until garbage is collected. Returns how many. Throws as `Repository.assertWritable`. */
 export function removeReferrers(repo: Repository, subject: OciDigest): number {
   const referrers = listReferrerRefs(repo).filter((referrer) => referrer.subject === subject);
   for (const { artifact } of referrers) repo.removeRef("streams", referrerRef(subject, artifact));
