@@ -9,6 +9,7 @@ import type { LayerDirectory } from "../../core/oci/layer.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import { openSplitStream } from "../../core/splitstream/reader.ts";
 import { blockHash } from "../../floor/mod.ts";
+import type { Zstd } from "../../floor/mod.ts";
 import {
   composeRootfs,
   contentReader,
@@ -20,6 +21,7 @@ import {
 import type { ComposeOptions, ErofsVariant, Transaction } from "../../store/mod.ts";
 import type { PullContext } from "./context.ts";
 import type { ImportedLayer } from "./import-layers.ts";
+import type { LayerLimits } from "./limits.ts";
 import type { PulledErofs } from "./options.ts";
 
 /** What the EROFS images are made of, and where they go. */
@@ -28,6 +30,8 @@ export interface ComposeWork extends PullContext {
   /** The lowest first. */
   readonly diffIds: readonly OciDigest[];
   readonly imported: ReadonlyMap<OciDigest, ImportedLayer>;
+  /** See `ImportedLayers`. */
+  readonly published: Promise<void>;
 }
 
 /** Makes EROFS images; returns them with the names that they get in the config's stream. */
@@ -70,11 +74,31 @@ function readTrees(work: ComposeWork): LayerDirectory[] {
   return work.diffIds.map((diffId) => trees.get(diffId)!);
 }
 
-async function bootOptions({ repo, transaction, options }: ComposeWork): Promise<ComposeOptions> {
+async function bootOptions({
+  repo,
+  transaction,
+  published,
+  options,
+}: ComposeWork): Promise<ComposeOptions> {
   // The policy that labels it is in files of the image, which can be read when their objects have names.
+  await published;
   await transaction.commit();
   const { keepUserXattrs = false } = options;
   return { bootable: true, keepUserXattrs, readContent: contentReader(repo) };
+}
+
+/** Reads the tree of a layer that has just come; `undefined` where that fails, to be told by `composePulled`. */
+export function readImportedTree(
+  layer: Pick<ImportedLayer, "stream" | "sparseFiles">,
+  zstd: Zstd,
+  limits: LayerLimits,
+): LayerDirectory | undefined {
+  try {
+    return readSplitTree(layer, zstd, limits);
+  } catch (error) {
+    if (error instanceof ComposefsError) return undefined;
+    throw error;
+  }
 }
 
 function readTree(
@@ -83,6 +107,14 @@ function readTree(
 ): LayerDirectory {
   const layer = imported.get(diffId);
   if (layer === undefined) return readRepositoryLayer(repo, diffId, zstd, limits);
+  return layer.tree ?? readSplitTree(layer, zstd, limits);
+}
+
+function readSplitTree(
+  layer: Pick<ImportedLayer, "stream" | "sparseFiles">,
+  zstd: Zstd,
+  limits: LayerLimits,
+): LayerDirectory {
   let next = 0;
   return readLayerTree(openSplitStream(memorySource(layer.stream)), {
     decompression: zstd,

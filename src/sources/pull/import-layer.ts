@@ -2,7 +2,8 @@
  * One layer from its source into the repository: fetched, verified, taken apart.
  *
  * The blob is verified by its source while it streams, the archive by its diff ID in the thread that
- * takes it apart. Only when both are right something of it may get a name.
+ * takes it apart. Only when both are right the layer may get a name; objects of a large one have theirs
+ * before that, which are the digests of what they hold, and are garbage where it turns out to be none.
  */
 
 import { ComposefsError } from "../../core/errors.ts";

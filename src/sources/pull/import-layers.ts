@@ -4,17 +4,20 @@ import { availableParallelism } from "node:os";
 
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import type { Descriptor } from "../../core/oci/descriptor.ts";
+import type { LayerDirectory } from "../../core/oci/layer.ts";
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
 import { layerStreamName } from "../../store/mod.ts";
 import type { StagingStats, Transaction } from "../../store/mod.ts";
 import { chunkedImporter } from "../chunked/mod.ts";
 import type { ChunkedDecision } from "../chunked/mod.ts";
+import { readImportedTree } from "./compose-pulled.ts";
 import type { FetchContext } from "./context.ts";
 import { importLayer } from "./import-layer.ts";
 import type { WantedLayer } from "./import-layer.ts";
 import { LayerPool } from "./layer-pool.ts";
 import type { ContentPair } from "./layer-task.ts";
 import { pullBlob } from "./pull-blobs.ts";
+import { StagedPublisher } from "./staged-publisher.ts";
 import { emptyStats } from "./stats.ts";
 
 /** A layer that has to be fetched, and its place in the manifest. */
@@ -35,7 +38,20 @@ export interface ImportedLayer {
   /** Its splitstream, and the sparse files in it; see `SplitLayer`. */
   readonly stream: Uint8Array;
   readonly sparseFiles: readonly FsVerityDigest[];
+  /** What is in it, where it was read while other layers came. */
+  readonly tree: LayerDirectory | undefined;
   readonly chunked: ChunkedDecision | undefined;
+}
+
+/** Layers that were taken apart and verified. */
+export interface ImportedLayers {
+  readonly imported: Map<OciDigest, ImportedLayer>;
+  /**
+   * Fulfilled when no objects are on their way any more: these are durable and named, or, where they are few,
+   * left to the transaction. The transaction may be given more meanwhile;
+   * it must be neither committed nor discarded before.
+   */
+  readonly published: Promise<void>;
 }
 
 /** While one layer waits for its disk, the others go on. */
@@ -50,13 +66,15 @@ export async function importLayers(
   transaction: Transaction,
   layers: readonly MissingLayer[],
   kind: "layers" | "blobs",
-): Promise<Map<OciDigest, ImportedLayer>> {
+): Promise<ImportedLayers> {
   const imported = new Map<OciDigest, ImportedLayer>();
-  if (layers.length === 0) return imported;
+  if (layers.length === 0) return { imported, published: Promise.resolve() };
   const { layersAtOnce = Math.max(LAYERS_AT_ONCE_MIN, availableParallelism()) } = options;
   const lanes = Math.min(layersAtOnce, layers.length);
-  const pool = new LayerPool({ objects: repo.objects, limits }, lanes);
   const stop = new AbortController();
+  const publisher = new StagedPublisher(transaction.objects, (error) => stop.abort(error));
+  const config = { objects: repo.objects, limits, debt: publisher.debt.memory };
+  const pool = new LayerPool(config, lanes, (staged) => publisher.take(staged));
   const { signal } =
     options.signal === undefined
       ? stop
@@ -84,10 +102,12 @@ export async function importLayers(
       imported.set(layer.diffId, { ...NO_LAYER, streamDigest, fetched, size: fetched });
     } else {
       const worked = await importLayer(pool, layer, { limits, signal, onFetched }, importers);
-      transaction.objects.adopt(worked.staged);
       const streamDigest = transaction.putStream(layerStreamName(layer.diffId), worked.stream);
+      // When the last layer is there, this thread has nothing else to do.
+      const isLast = imported.size + 1 === layers.length;
+      const tree = isLast ? undefined : readImportedTree(worked, zstd, limits);
       const chunked = decisions.get(layer.descriptor.digest);
-      imported.set(layer.diffId, { ...worked, streamDigest, fetched, chunked });
+      imported.set(layer.diffId, { ...worked, streamDigest, fetched, tree, chunked });
     }
     // What lies on this machine is not fetched at all.
     const saved = source.openLayer === undefined ? Math.max(0, layer.descriptor.size - fetched) : 0;
@@ -107,9 +127,14 @@ export async function importLayers(
 
   try {
     await Promise.all(Array.from({ length: lanes }, runLane));
-    if (!stop.signal.aborted) return imported;
+    if (!stop.signal.aborted) {
+      const published = publisher.finish();
+      published.catch(() => {}); // Whoever called hears it when they ask.
+      return { imported, published };
+    }
     // The error that led here tells more than one of saving what is left.
-    if (imported.size > 0) await transaction.commit().catch(() => {});
+    await publisher.settle().catch(() => {});
+    if (imported.size > 0 && !publisher.hasFailed) await transaction.commit().catch(() => {});
     throw stop.signal.reason;
   } finally {
     await pool.close();
@@ -122,5 +147,6 @@ const NO_LAYER = {
   contents: [],
   stream: new Uint8Array(0),
   sparseFiles: [],
+  tree: undefined,
   chunked: undefined,
 } as const;

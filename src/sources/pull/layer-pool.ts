@@ -8,6 +8,7 @@
 import { Worker } from "node:worker_threads";
 
 import type { OciDigest } from "../../core/oci/oci-digest.ts";
+import type { StagedObject } from "../../store/mod.ts";
 import { RingWriter, createRingMemory } from "./byte-ring.ts";
 import { LayerSender } from "./layer-frames.ts";
 import type { LayerFrame } from "./layer-frames.ts";
@@ -27,12 +28,19 @@ interface PoolWorker {
 export class LayerPool {
   readonly #config: LayerWorkerConfig;
   readonly #threads: number;
+  readonly #onStaged: (staged: readonly StagedObject[]) => void;
   readonly #idle: PoolWorker[] = [];
   readonly #workers = new Set<PoolWorker>();
   readonly #waiting: ((worker: PoolWorker) => void)[] = [];
 
-  constructor(config: LayerWorkerConfig, threads: number) {
+  /** `onStaged` takes over the objects of all layers, also of those that turn out to be none. */
+  constructor(
+    config: LayerWorkerConfig,
+    threads: number,
+    onStaged: (staged: readonly StagedObject[]) => void,
+  ) {
     this.#config = config;
+    this.#onStaged = onStaged;
     this.#threads = threads;
   }
 
@@ -55,7 +63,11 @@ export class LayerPool {
           case "room":
             ring.notifyRoom();
             return;
+          case "staged":
+            this.#onStaged(message.staged);
+            return;
           case "done":
+            this.#onStaged(message.layer.staged);
             resolve(message.layer);
             return;
           case "failed": {

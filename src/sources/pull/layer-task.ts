@@ -11,6 +11,8 @@ import type { ThreadFailure } from "./thread-failure.ts";
 export interface LayerWorkerConfig {
   readonly objects: ObjectsConfig;
   readonly limits: LayerLimits;
+  /** See `DebtCounter`. */
+  readonly debt: SharedArrayBuffer;
 }
 
 /** One layer to be taken apart: it comes through a ring; see `byte-ring.ts`. */
@@ -22,7 +24,7 @@ export interface LayerTask {
 
 /** What a worker has made of a layer. */
 export interface WorkedLayer extends SplitLayer {
-  /** Objects that are complete and have no name yet: the receiver's now. */
+  /** The objects that were not handed over before, complete and without a name: the receiver's now. */
   readonly staged: readonly StagedObject[];
   readonly objects: StagingStats;
   /** SHA-256 and fs-verity digest of each file that became an object. */
@@ -40,5 +42,7 @@ export interface ContentPair {
 export type LayerMessage =
   /** There is room in the ring. */
   | { readonly kind: "room" }
+  /** Objects of a layer that goes on: the receiver's now. */
+  | { readonly kind: "staged"; readonly staged: readonly StagedObject[] }
   | { readonly kind: "done"; readonly layer: WorkedLayer }
   | { readonly kind: "failed"; readonly failure: ThreadFailure };

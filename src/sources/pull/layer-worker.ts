@@ -5,25 +5,27 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { Compression } from "../../core/splitstream/compression.ts";
 import { close, loadZstd } from "../../floor/mod.ts";
 import { ObjectStaging } from "../../store/mod.ts";
+import type { StagedObject } from "../../store/mod.ts";
 import { RingAborted, RingReader } from "./byte-ring.ts";
 import { receiveLayer } from "./layer-frames.ts";
 import type { LayerFrame } from "./layer-frames.ts";
 import { LayerSplitter } from "./layer-splitter.ts";
 import type { LayerMessage, LayerTask, LayerWorkerConfig, WorkedLayer } from "./layer-task.ts";
+import { DebtCounter } from "./staged-publisher.ts";
 import { StagingSink } from "./staging-sink.ts";
 import { describeThreadFailure } from "./thread-failure.ts";
 
 /** Bytes that are taken out of the ring at a time: they stay in the processor's cache. */
 const BUFFER_SIZE = 1 << 18;
 
-const { objects, limits } = workerData as LayerWorkerConfig;
+const { objects, limits, debt: debtMemory } = workerData as LayerWorkerConfig;
+const debt = new DebtCounter(debtMemory);
 const port = parentPort!;
 const buffer = new Uint8Array(BUFFER_SIZE);
 const loading = loadZstd();
 
-/** What is less than this is left to the thread that commits: each sync has its price. */
-const PUBLISH_OBJECTS = 256;
-const PUBLISH_BYTES = 1 << 24;
+/** Objects that are handed over together while the layer goes on; of a smaller one nothing before its end. */
+const HANDED_OVER_AT_ONCE = 256;
 
 port.on("message", (task: LayerTask) => {
   void loading.then(({ compression }) => takeApart(task, compression));
@@ -54,6 +56,8 @@ function work(
 ): WorkedLayer {
   // No `for` of the language: that would end the frames with an error, and they are to be drained.
   for (let next = frames.next(); next.done !== true; next = frames.next()) {
+    if (staging.stagedObjects >= HANDED_OVER_AT_ONCE)
+      send({ kind: "staged", staged: handOver(staging) });
     const piece = next.value;
     switch (piece.kind) {
       case "tar":
@@ -72,10 +76,13 @@ function work(
   }
   // The source ends its pieces only when the blob was right, and this throws unless the archive is.
   const layer = splitter.finish();
-  const { stats, stagedObjects } = staging;
-  const isMuch = stagedObjects > PUBLISH_OBJECTS || stats.copied.bytes > PUBLISH_BYTES;
-  if (isMuch) staging.publish();
-  return { ...layer, contents, objects: stats, staged: staging.take() };
+  return { ...layer, contents, objects: staging.stats, staged: handOver(staging) };
+}
+
+function handOver(staging: ObjectStaging): readonly StagedObject[] {
+  const staged = staging.take();
+  debt.add(staged.length);
+  return staged;
 }
 
 /** Closes the files that are still in the ring, until the sender has heard that nobody wants them. */

@@ -97,7 +97,8 @@ async function reportKnown(
   const { manifestDigest, manifestBytes, manifest, configBytes } = image;
   const transaction = repo.begin();
   const diffIds = image.layers.map(({ diffId }) => diffId);
-  const work = { ...context, transaction, diffIds, imported: new Map<OciDigest, ImportedLayer>() };
+  const nothing = { imported: new Map<OciDigest, ImportedLayer>(), published: Promise.resolve() };
+  const work = { ...context, ...nothing, transaction, diffIds };
   const erofsDigest = digestsOf(work, erofs);
   const documents = { source, manifestDigest, manifestBytes, manifest, configBytes };
   try {
@@ -152,13 +153,17 @@ async function pullManifest(
     missing.set(diffId, { index, source, diffId, descriptor: manifest.layers[index]! });
   }
   const what = isImage ? "layers" : "blobs";
-  const imported = await importLayers(context, transaction, [...missing.values()], what);
+  const layersToGet = [...missing.values()];
+  const { imported, published } = await importLayers(context, transaction, layersToGet, what);
 
-  const work = { ...context, transaction, diffIds, imported };
+  const work = { ...context, transaction, diffIds, imported, published };
   if (isImage) options.onProgress?.({ kind: "composing" });
-  const erofs = isImage
-    ? await composePulled(work, wantedErofs(repo, options))
-    : new Map<ByteString, PulledErofs>();
+  let erofs = new Map<ByteString, PulledErofs>();
+  try {
+    if (isImage) erofs = await composePulled(work, wantedErofs(repo, options));
+  } finally {
+    await published;
+  }
   const made = [...erofs.values()];
   const manifestDigest = descriptor.digest;
   const documents = { source, manifestDigest, manifestBytes, manifest, configBytes };

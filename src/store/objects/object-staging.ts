@@ -26,6 +26,9 @@ import { SyncHandle } from "./sync-handle.ts";
 /** Larger groups gain nothing. */
 const STAGED_MAX = 4096;
 
+/** Objects that are named at a time in the background: a few milliseconds. */
+const NAMED_AT_ONCE = 64;
+
 /** What part of the open files one staging may use: several threads have one each. */
 const SHARE_OF_OPEN_FILES = 16;
 
@@ -76,6 +79,8 @@ export class ObjectStaging {
   /** Objects that are begun and neither finished nor aborted. */
   #begun = 0;
   #unsyncedNames = 0;
+  /** Settles when what is on its way in the background has its names, or is gone. */
+  #inBackground: Promise<void> = Promise.resolve();
   /** Digests that were staged here and have no name yet, wherever they are. */
   readonly #unnamed = new Set<FsVerityDigest>();
 
@@ -155,9 +160,18 @@ export class ObjectStaging {
     this.#name(objects);
   }
 
-  /** As {@link publish}, while this thread goes on. What is staged meanwhile is for the next time. */
-  async publishInBackground(): Promise<void> {
+  /**
+   * As {@link publish}, while this thread goes on. What is staged meanwhile is for the next time. Calls wait
+   * for each other, so that nothing is on its way any more when the last one is done.
+   */
+  publishInBackground(): Promise<void> {
     const objects = this.#staged.splice(0);
+    const published = this.#inBackground.then(() => this.#publishInBackground(objects));
+    this.#inBackground = published.catch(() => {});
+    return published;
+  }
+
+  async #publishInBackground(objects: StagedObject[]): Promise<void> {
     if (objects.length === 0) return;
     try {
       await this.#sync.syncInBackground();
@@ -166,7 +180,16 @@ export class ObjectStaging {
       this.#drop(objects);
       throw asStoreError(this.config.path, error);
     }
-    this.#name(objects);
+    for (let next = objects.splice(0, NAMED_AT_ONCE); ; next = objects.splice(0, NAMED_AT_ONCE)) {
+      try {
+        this.#name(next);
+      } catch (error) {
+        this.#drop(objects);
+        throw error;
+      }
+      if (objects.length === 0) return;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   /** Makes names durable, of objects and everything else, while this thread goes on. */
