@@ -7,13 +7,21 @@
  */
 
 import { Readable, pipeline } from "node:stream";
+import type { TransformOptions } from "node:stream";
 import { createGunzip } from "node:zlib";
+import type { ZlibOptions } from "node:zlib";
 import { ComposefsError } from "../core/errors.ts";
 import type { LayerCompression } from "../core/oci/media-type.ts";
 import { loadZstd } from "../floor/zstd.ts";
 
 /** With the default of 16 KiB gunzip takes 2.7 times as long. */
 const GUNZIP_CHUNK = 1 << 20;
+
+/** Bytes that gunzip gets at a time: each turn of its thread has its price, which a socket's pieces are too small for. */
+const GUNZIP_INPUT = 1 << 18;
+
+/** Bytes that are fetched ahead of it. */
+const GUNZIP_AHEAD = 1 << 19;
 
 /**
  * Yields the content of `compressed`, in pieces that are the caller's; nothing is read that was not asked
@@ -76,16 +84,21 @@ function damaged<T>(call: () => T): T {
 }
 
 async function* gunzip(compressed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
-  const stream = createGunzip({ chunkSize: GUNZIP_CHUNK });
+  const options: ZlibOptions & TransformOptions = {
+    chunkSize: GUNZIP_CHUNK,
+    highWaterMark: GUNZIP_INPUT,
+  };
+  const stream = createGunzip(options);
   let pushed = 0;
   const counted = async function* (): AsyncGenerator<Uint8Array, void> {
-    for await (const bytes of compressed) {
+    for await (const bytes of inLargePieces(compressed)) {
       pushed += bytes.length;
       yield bytes;
     }
   };
   // What goes wrong on the way comes out of the loop below.
-  pipeline(Readable.from(counted(), { objectMode: false }), stream, () => {});
+  const input = Readable.from(counted(), { objectMode: false, highWaterMark: GUNZIP_AHEAD });
+  pipeline(input, stream, () => {});
   try {
     for await (const bytes of stream) yield bytes as Uint8Array;
   } catch (cause) {
@@ -97,6 +110,21 @@ async function* gunzip(compressed: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
   if (pushed === 0) throw corrupt("gzip", "it is empty");
   // Node passes over what follows a member and begins with a zero.
   if (pushed !== stream.bytesWritten) throw corrupt("gzip", "something follows its end");
+}
+
+/** Joins pieces to some of at least {@link GUNZIP_INPUT} bytes, but for the last one. */
+async function* inLargePieces(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  let parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const bytes of pieces) {
+    parts.push(bytes);
+    size += bytes.length;
+    if (size < GUNZIP_INPUT) continue;
+    yield Buffer.concat(parts, size);
+    parts = [];
+    size = 0;
+  }
+  if (size > 0) yield Buffer.concat(parts, size);
 }
 
 function corrupt(compression: string, reason: string, cause?: unknown): ComposefsError {
