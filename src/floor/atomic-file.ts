@@ -2,6 +2,8 @@
  * An output file that appears whole or not at all: written beside its name, synced, renamed.
  */
 
+import { write } from "node:fs";
+
 import type { BytePath } from "./byte-path.ts";
 import { displayPath } from "./byte-path.ts";
 import { ERRNO, SyscallError } from "./errors.ts";
@@ -34,6 +36,13 @@ const SYMLINK_LIMIT = 40;
 export interface AtomicFile {
   /** Appends bytes; nothing is kept of `chunk` after the call. */
   write(chunk: Uint8Array): void;
+  /**
+   * Appends bytes, where that is possible in another thread while this one works on: `chunk` must not
+   * change until `settle` is over.
+   */
+  writeBehind(chunk: Uint8Array): void;
+  /** Waits until all that `writeBehind` has begun is written; throws its failure. Comes before the end. */
+  settle(): Promise<void>;
   /** Makes the content durable, gives the file its name, makes the name durable. */
   commit(): void;
   /** Removes what was written. Does nothing after `commit`. */
@@ -67,6 +76,7 @@ class RenamedFile implements AtomicFile {
   readonly #dirfd: Fd;
   readonly #name: BytePath;
   readonly #file: TemporaryFile;
+  readonly #behind: Promise<void>[] = [];
   #size = 0;
   #open = true;
 
@@ -79,6 +89,17 @@ class RenamedFile implements AtomicFile {
   write(chunk: Uint8Array): void {
     pwriteFully(this.#file.fd, chunk, this.#size);
     this.#size += chunk.length;
+  }
+
+  writeBehind(chunk: Uint8Array): void {
+    this.#behind.push(writeInThread(this.#file.fd, chunk, this.#size));
+    this.#size += chunk.length;
+  }
+
+  async settle(): Promise<void> {
+    // All of them, also after a failure: the descriptor may be closed only when no thread uses it.
+    const done = await Promise.allSettled(this.#behind);
+    for (const one of done) if (one.status === "rejected") throw one.reason;
   }
 
   commit(): void {
@@ -119,6 +140,13 @@ class DirectFile implements AtomicFile {
     writeFully(this.#fd, chunk);
   }
 
+  writeBehind(chunk: Uint8Array): void {
+    // A pipe has no offsets, and writes of several threads would have no order.
+    this.write(chunk);
+  }
+
+  async settle(): Promise<void> {}
+
   commit(): void {
     this.discard();
   }
@@ -127,6 +155,20 @@ class DirectFile implements AtomicFile {
     if (this.#open) close(this.#fd);
     this.#open = false;
   }
+}
+
+/** Writes all of `data` at `offset` in one of Node's threads. */
+function writeInThread(fd: Fd, data: Uint8Array, offset: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const writeFrom = (done: number): void => {
+      write(fd, data, done, data.length - done, offset + done, (error, count) => {
+        if (error !== null) reject(new SyscallError("write", -(error.errno ?? 0)));
+        else if (done + count < data.length) writeFrom(done + count);
+        else resolve();
+      });
+    };
+    writeFrom(0);
+  });
 }
 
 function followSymlinks(path: BytePath): BytePath {

@@ -36,6 +36,36 @@ describe("createAtomicFile", () => {
     expect(readdirSync(dir)).toEqual(["image"]);
   });
 
+  test("what is written behind stands in its order, also on a device", async () => {
+    const dir = tempDir();
+    const pieces = Array.from({ length: 40 }, (_, i) => Buffer.alloc(100_000 + i, i));
+    for (const path of [join(dir, "image"), "/dev/null"]) {
+      const file = createAtomicFile(path);
+      for (const piece of pieces) file.writeBehind(piece);
+      await file.settle();
+      file.write(Buffer.from("end"));
+      file.commit();
+    }
+    const written = readFileSync(join(dir, "image"));
+    expect(written.equals(Buffer.concat([...pieces, Buffer.from("end")]))).toBe(true);
+  });
+
+  test("what cannot be written behind is told when it is waited for", async () => {
+    const limited = `
+      import { createAtomicFile } from "#src/floor/mod.ts";
+      process.on("SIGXFSZ", () => {});
+      const file = createAtomicFile(process.argv[1]);
+      file.writeBehind(Buffer.alloc(1 << 20));
+      file.writeBehind(Buffer.alloc(1 << 20));
+      await file.settle().catch((error) => console.log(error.message));
+      file.discard();`;
+    const dir = tempDir();
+    const node = `exec "${process.execPath}" --input-type=module -e '${limited}' "${join(dir, "image")}"`;
+    const done = spawnSync("bash", ["-c", `ulimit -f 64; ${node}`], { encoding: "utf8" });
+    expect([done.stdout, done.stderr]).toEqual(["Cannot write: file too large (EFBIG)\n", ""]);
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
   test("an old file is replaced; who has it open keeps it", () => {
     const dir = tempDir();
     writeFileSync(join(dir, "image"), "old");

@@ -49,11 +49,11 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
         onProgress: (event) => progress.update(event),
       });
       const summary = summarizeTree(root);
-      const { bytes, version } = buildImage(root, range);
+      const { bytes, version } = buildImage(root, range, output?.begin.bind(output));
       signal.throwIfAborted();
       const digest = await imageDigest(bytes);
       progress.update({ phase: "write", files: summary.files, bytes: bytes.length });
-      output?.(bytes);
+      await output?.finish(bytes);
       progress.close();
       const made: Made = {
         digest,
@@ -67,6 +67,7 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
       return 0;
     } finally {
       progress.close();
+      await output?.discard();
     }
   });
 }

@@ -15,13 +15,18 @@ import { COMPOSEFS_DUMP } from "../table/composefs-dump.ts";
 import { showHelp, usageError } from "./drop-in.ts";
 
 /** Runs the command. */
-export function run(args: readonly string[], io: Io): number {
+export async function run(args: readonly string[], io: Io): Promise<number> {
   if (args.length === 1 && args[0] === "--help") return showHelp(COMPOSEFS_DUMP, io);
   const [source, destination] = args as readonly ByteString[];
   if (source === undefined) throw usageError(COMPOSEFS_DUMP, "No source path specified");
   if (destination === undefined) throw usageError(COMPOSEFS_DUMP, "No destination path specified");
   const { root, version } = readImageFile(source);
   const image = writeImage(validateTree(root), { version });
-  openImageOutput(destination, io, { dashIsStdout: false })(image);
+  const output = openImageOutput(destination, io, { dashIsStdout: false });
+  try {
+    await output.finish(image);
+  } finally {
+    await output.discard();
+  }
   return 0;
 }

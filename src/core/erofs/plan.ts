@@ -324,10 +324,26 @@ function mergeByName(
   metacopy: PooledXattr,
   redirect: PooledXattr | undefined,
 ): PooledXattr[] {
-  const merged = redirect === undefined ? [...own, metacopy] : [...own, metacopy, redirect];
+  const merged = withBehind(own, metacopy, redirect);
   const last = own[own.length - 1];
   const inOrder = last === undefined || last.name.full < metacopy.name.full;
   return inOrder ? merged : merged.sort(compareNames);
+}
+
+/** Of exactly the size that it needs: an array that grows has room for 16 more, 13 MB in 100,000 files. */
+function withBehind(
+  own: readonly PooledXattr[],
+  metacopy: PooledXattr,
+  redirect: PooledXattr | undefined,
+): PooledXattr[] {
+  if (redirect === undefined) return own.length === 0 ? [metacopy] : [...own, metacopy];
+  if (own.length === 0) return [metacopy, redirect];
+  if (own.length === 1) return [own[0]!, metacopy, redirect];
+  const all = new Array<PooledXattr>(own.length + 2);
+  for (let i = 0; i < own.length; i++) all[i] = own[i]!;
+  all[own.length] = metacopy;
+  all[own.length + 1] = redirect;
+  return all;
 }
 
 const EMPTY_FILE = { kind: "inline", data: new Uint8Array(0) } as const;

@@ -73,6 +73,8 @@ export class XattrPool {
   /** The last digest that was asked for: its path is asked for next. */
   #lastDigest = "";
   #lastObject: ObjectXattrs | undefined;
+  #metacopyName: PooledName | undefined;
+  #redirectName: PooledName | undefined;
 
   constructor(traits: FormatTraits) {
     this.#traits = traits;
@@ -84,7 +86,7 @@ export class XattrPool {
     if (values === undefined) this.#bytes.set(name, (values = new Map()));
     let xattr = values.get(value);
     if (xattr === undefined) {
-      xattr = this.#make(name, "bytes", value, value.length);
+      xattr = this.#make(this.#name(name), "bytes", value, value.length);
       values.set(value, xattr);
     }
     return xattr;
@@ -95,8 +97,7 @@ export class XattrPool {
     const object = this.#object(digest);
     this.#lastDigest = digest;
     this.#lastObject = object;
-    const size = METACOPY_HEADER_SIZE + digest.length / 2;
-    return (object.metacopy ??= this.#make(OVERLAY_XATTR_METACOPY, "metacopy", digest, size));
+    return (object.metacopy ??= this.#makeMetacopy(digest));
   }
 
   /** The redirect xattr that leads to a path in a basedir. */
@@ -151,14 +152,20 @@ export class XattrPool {
     return repeated;
   }
 
-  #makeRedirect(path: ByteString): PooledXattr {
-    return this.#make(OVERLAY_XATTR_REDIRECT, "redirect", path, path.length + 1);
+  #makeMetacopy(digest: FsVerityDigest): PooledXattr {
+    this.#metacopyName ??= this.#name(OVERLAY_XATTR_METACOPY);
+    const size = METACOPY_HEADER_SIZE + digest.length / 2;
+    return this.#make(this.#metacopyName, "metacopy", digest, size);
   }
 
-  #make(name: ByteString, kind: PooledXattr["kind"], text: string, valueSize: number): PooledXattr {
-    const pooled = this.#name(name);
-    const size = roundUpToWord(XATTR_ENTRY.size + pooled.suffix.length + valueSize);
-    return { name: pooled, kind, text, valueSize, size, uses: 0, sharedOffset: -1 };
+  #makeRedirect(path: ByteString): PooledXattr {
+    this.#redirectName ??= this.#name(OVERLAY_XATTR_REDIRECT);
+    return this.#make(this.#redirectName, "redirect", path, path.length + 1);
+  }
+
+  #make(name: PooledName, kind: PooledXattr["kind"], text: string, valueSize: number): PooledXattr {
+    const size = roundUpToWord(XATTR_ENTRY.size + name.suffix.length + valueSize);
+    return { name, kind, text, valueSize, size, uses: 0, sharedOffset: -1 };
   }
 
   #name(full: ByteString): PooledName {

@@ -41,6 +41,26 @@ const LAYER = `/ 0 40755 3 0 0 0 1234567890.0 - - -
 `;
 
 describe("writeImage", () => {
+  test.each<FormatVersion>([0, 1, 2])("what it says is made stays as it is, V%i", (version) => {
+    // Names that fill several blocks, content behind inodes and in blocks: parts of each kind.
+    const files = Array.from({ length: 6000 }, (_, i) => {
+      const content = "x".repeat(1500 + (i % 400));
+      return `/${String(i).padStart(200, "n")} ${content.length} 100644 1 0 0 0 ${i}.0 - ${content} -\n`;
+    });
+    const tree = validateTree(parseDump(Buffer.from(EMPTY + files.join(""))));
+    const made: Buffer[] = [];
+    const ends = [0];
+    const image = writeImage(tree, {
+      version,
+      onMade: (bytes, end) => {
+        made.push(Buffer.from(bytes.subarray(ends.at(-1), end)));
+        ends.push(end);
+      },
+    });
+    expect(made.length).toBeGreaterThan(1);
+    expect(Buffer.concat(made).equals(image.subarray(0, ends.at(-1)))).toBe(true);
+  });
+
   test.each<[name: string, dump: string, version: FormatVersion, digest: string]>([
     ["empty", EMPTY, 0, "8f589e8f57ecb88823736b0d857ddca1e1068a23e264fad164b28f7038eb3682"],
     ["simple", SIMPLE, 0, "9f3f5620ee0c54708516467d0d58741e7963047c7106b245d94c298259d0fa01"],
