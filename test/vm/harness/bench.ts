@@ -32,7 +32,7 @@ export type BootRequest =
       readonly state?: StateName | SavedBench;
       /** In order, `/dev/vda` first. */
       readonly disks?: readonly Disk[];
-      /** Two minutes unless told. */
+      /** Nearly as long as a test may take unless told. */
       readonly limit?: number;
     }
   | {
@@ -117,7 +117,7 @@ export class Bench {
     request: Extract<BootRequest, { tier: "saved-state" }>,
     log: string,
   ): Promise<Machine> {
-    const { state = "node", limit = 120_000 } = request;
+    const { state = "node", limit = 220_000 } = request;
     if (typeof state === "string") {
       return restore({ state: states()[state], disks: request.disks ?? [], log, limit });
     }

@@ -8,9 +8,9 @@
 
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Duplex, Readable } from "node:stream";
+import type { Duplex } from "node:stream";
 import { toolEnvironment } from "../../../scripts/vm-tools.mjs";
 import { Agent } from "./agent.ts";
 import type { CommandResult } from "./agent.ts";
@@ -27,6 +27,8 @@ export interface MachineRequest {
   readonly limit: number;
 }
 
+/** How often the console's log is looked at, in ms. */
+const CONSOLE_INTERVAL = 20;
 /** Lines of the console that a failure shows. */
 const LAST_LINES = 30;
 
@@ -38,6 +40,10 @@ export class Machine {
   readonly #limit: NodeJS.Timeout;
   readonly #exited: Promise<void>;
   readonly #logFile: number;
+  readonly #consoleTimer: NodeJS.Timeout;
+  readonly #buffer = Buffer.alloc(65536);
+  /** Bytes of the log that have been taken. */
+  #logged = 0;
   #console = "";
   /** The beginning of a terminal's control sequence whose end has not come yet. */
   #half = "";
@@ -51,7 +57,8 @@ export class Machine {
     const { tools } = setUp();
     this.log = request.log;
     mkdirSync(dirname(request.log), { recursive: true });
-    this.#logFile = openSync(request.log, "w");
+    rmSync(request.log, { force: true });
+    this.#logFile = openSync(request.log, "a+");
     // The kernel ends QEMU with this process, however that ends.
     const args = ["--pdeathsig", "KILL", "--", findTool("qemu-system-x86_64")];
     const serial = [
@@ -61,19 +68,20 @@ export class Machine {
     ].flat();
     this.#child = spawn("setpriv", [...args, ...COMMON, ...serial, ...request.args], {
       env: toolEnvironment(tools),
-      stdio: ["pipe", "pipe", "pipe", "pipe", "pipe"],
+      // The console goes into a file: of one that waits for a reader for 10 ms, the kernel drops letters.
+      stdio: ["pipe", this.#logFile, this.#logFile, "pipe", "pipe"],
     });
     const [, , , agent, control] = this.#child.stdio;
     this.#agent = new Agent(agent as Duplex);
     this.#control = new ControlChannel(control as Duplex);
-    for (const stream of [this.#child.stdout, this.#child.stderr] as Readable[]) {
-      stream.on("data", (data: Buffer) => this.#takeConsole(data));
-    }
+    this.#consoleTimer = setInterval(() => this.#readConsole(), CONSOLE_INTERVAL);
     this.#exited = new Promise((resolve) => {
       this.#child.on("error", (error) => this.#end(`QEMU cannot start: ${error.message}`));
       this.#child.on("close", (status, signal) => {
         this.#end(`it has ended (${signal ?? status})`);
         clearTimeout(this.#limit);
+        clearInterval(this.#consoleTimer);
+        this.#readConsole();
         closeSync(this.#logFile);
         resolve();
       });
@@ -187,8 +195,18 @@ export class Machine {
     return [`--- the end of ${this.log}:`, ...lines, "---"].join("\n");
   }
 
+  /** Takes what has come to the log since. */
+  #readConsole(): void {
+    for (;;) {
+      // QEMU moves the position of this file.
+      const size = readSync(this.#logFile, this.#buffer, 0, this.#buffer.length, this.#logged);
+      if (size === 0) return;
+      this.#logged += size;
+      this.#takeConsole(this.#buffer.subarray(0, size));
+    }
+  }
+
   #takeConsole(data: Buffer): void {
-    writeSync(this.#logFile, data);
     const text = this.#half + data.toString("latin1");
     this.#half = /\x1b(\[[0-9;=]*)?$/.exec(text)?.[0] ?? "";
     const whole = text.slice(0, text.length - this.#half.length);
