@@ -10,7 +10,7 @@ import { closeSync, openSync, readFileSync, readSync, readlinkSync, writeFileSyn
 import { basename } from "node:path";
 
 const cli = "/opt/composefs/dist/cli";
-const { openOutput } = await import(`${cli}/output.js`);
+const { openOutput } = await import(`${cli}/output/output.js`);
 const { reportFailure } = await import(`${cli}/report.js`);
 const PROGRAMS = {
   composefs: await import(`${cli}/umbrella.js`),
