@@ -28,7 +28,7 @@ export * from "./selinux/mod.ts";
 export * from "./signature/mod.ts";
 export * from "./splitstream/mod.ts";
 export * from "./tar/mod.ts";
-export { chooseFormatVersion, writeImage } from "./erofs/writer.ts";
+export { writeImage } from "./erofs/writer.ts";
 export type { WriteImageOptions } from "./erofs/writer.ts";
 export { ErofsImage, isDirectory, isFile, isSymlink, openImage } from "./erofs/reader.ts";
 export type { RawXattr } from "./erofs/reader.ts";

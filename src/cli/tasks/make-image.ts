@@ -3,7 +3,8 @@
  */
 
 import type { ByteString } from "../../core/bytes/byte-string.ts";
-import { chooseFormatVersion, writeImage } from "../../core/erofs/writer.ts";
+import { chooseFormatVersion } from "../../core/erofs/version.ts";
+import { writeImage } from "../../core/erofs/writer.ts";
 import type { FormatVersion } from "../../core/erofs/version.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import { computeFsVerityDigest } from "../../core/fsverity/hasher.ts";

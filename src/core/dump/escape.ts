@@ -2,7 +2,7 @@
  * Escapes of composefs-dump(5): `\\`, `\n`, `\r`, `\t`, and `\xNN` for all that is not graphic ASCII.
  */
 
-import { byteStringFrom } from "../bytes/byte-string.ts";
+import { byteStringFrom, sliceByteString } from "../bytes/byte-string.ts";
 import type { ByteString } from "../bytes/byte-string.ts";
 import { hexDigit } from "../bytes/hex.ts";
 import { TextWriter } from "../bytes/text-writer.ts";
@@ -103,4 +103,10 @@ export function unescapeBytes(text: string): ByteString | { readonly problem: st
     copied = at;
   }
   return (out + text.slice(copied)) as ByteString;
+}
+
+/** Names and paths are C strings: an escaped NUL ends them. */
+export function untilNul(text: ByteString): ByteString {
+  const nul = text.indexOf("\0");
+  return nul < 0 ? text : sliceByteString(text, 0, nul);
 }

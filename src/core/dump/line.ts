@@ -6,22 +6,18 @@
  * tree_from_dump_line); what is deliberately stricter says so.
  */
 
-import { byteStringFrom, bytesOf, sliceByteString } from "../bytes/byte-string.ts";
+import { byteStringFrom, bytesOf } from "../bytes/byte-string.ts";
 import type { ByteString } from "../bytes/byte-string.ts";
-import {
-  LCFS_INLINE_CONTENT_MAX,
-  LCFS_INODE_EXTERNAL_XATTR_MAX,
-  PATH_MAX,
-  XATTR_NAME_MAX,
-} from "../erofs/format.ts";
+import { LCFS_INLINE_CONTENT_MAX, PATH_MAX } from "../erofs/format.ts";
 import { DumpError } from "../errors.ts";
 import { parseFsVerityDigest } from "../fsverity/digest.ts";
 import type { FsVerityDigest } from "../fsverity/digest.ts";
 import { kindOfMode } from "../tree/node.ts";
 import type { FileContent, Leaf, NodeKind, Stat, Timestamp, Xattrs } from "../tree/node.ts";
 import { MAX_FILE_SIZE } from "../tree/validate.ts";
-import { unescapeBytes } from "./escape.ts";
+import { unescapeBytes, untilNul } from "./escape.ts";
 import { parseUint64, toUint32 } from "./integer.ts";
+import { XattrParser } from "./line-xattrs.ts";
 
 /** What a line says. */
 export type DumpLine =
@@ -48,13 +44,9 @@ const [PATH, SIZE, MODE, NLINK, UID, GID, RDEV, MTIME, PAYLOAD, CONTENT, DIGEST]
   0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
 ] as const;
 
-const NO_XATTRS: Xattrs = new Map();
 const EMPTY_CONTENT: FileContent = { kind: "inline", data: new Uint8Array(0) };
 const AT_SIGN = 0x40;
 const DASH = 0x2d;
-
-/** How many distinct xattr texts are remembered: files of one directory mostly share theirs. */
-const XATTR_CACHE_SIZE = 4096;
 
 /**
  * Parses lines. Keeps what repeats from line to line (times, xattrs) so that a tree shares it.
@@ -67,9 +59,7 @@ export class LineParser {
   readonly #strict: boolean;
   #time: { text: string; value: Timestamp } | undefined;
   #lastSec: { unsigned: number | bigint; signed: bigint } = { unsigned: 0, signed: 0n };
-  readonly #xattrs = new Map<string, Xattrs>();
-  /** Those of the last line: neighbours mostly have the same. */
-  #lastXattrs: { text: string; xattrs: Xattrs } = { text: "", xattrs: NO_XATTRS };
+  readonly #xattrs = new XattrParser();
 
   #line = "";
   #number = 0;
@@ -246,45 +236,9 @@ export class LineParser {
   }
 
   #parseXattrs(): Xattrs {
-    const start = this.#starts[FIELDS.length]!;
-    if (start >= this.#line.length) return NO_XATTRS;
-    const last = this.#lastXattrs;
-    if (this.#line.length - start === last.text.length && this.#line.endsWith(last.text)) {
-      return last.xattrs;
-    }
-    const text = this.#line.slice(start);
-    const xattrs = this.#xattrs.get(text) ?? this.#newXattrs(text);
-    this.#lastXattrs = { text, xattrs };
-    return xattrs;
-  }
-
-  #newXattrs(text: string): Xattrs {
-    if (text.length > 0xffff) throw this.#problem("xattr", "Too many xattrs");
-    const xattrs = new Map<ByteString, Uint8Array>();
-    let total = 0;
-    // A single space at the end is not yet another xattr.
-    const items = text.endsWith(" ") ? text.slice(0, -1).split(" ") : text.split(" ");
-    for (const item of items) {
-      const equals = item.indexOf("=");
-      if (equals < 0) throw this.#problem("xattr", "Missing = in xattr");
-      const name = untilNul(this.#unescape(item.slice(0, equals), "xattr"));
-      const value = bytesOf(this.#unescape(item.slice(equals + 1), "xattr"));
-      const replaced = xattrs.get(name);
-      if (replaced !== undefined) {
-        xattrs.delete(name);
-        total = xattrs.size === 0 ? 0 : total - xattrCost(name, replaced);
-      }
-      total += xattrCost(name, value) + (xattrs.size === 0 ? 12 : 0);
-      const isLegal = name.length >= 1 && name.length <= XATTR_NAME_MAX && value.length <= 0xffff;
-      if (!isLegal || total > LCFS_INODE_EXTERNAL_XATTR_MAX) {
-        const hint = "a name has 1 to 255 bytes; all xattrs of a file together at most 32767";
-        throw this.#problem("xattr", "Can't set xattr", hint);
-      }
-      xattrs.set(name, value);
-    }
-    if (this.#xattrs.size >= XATTR_CACHE_SIZE) this.#xattrs.clear();
-    this.#xattrs.set(text, xattrs);
-    return xattrs;
+    const xattrs = this.#xattrs.parse(this.#line, this.#starts[FIELDS.length]!);
+    if (!("problem" in xattrs)) return xattrs;
+    throw this.#problem("xattr", xattrs.problem, xattrs.hint);
   }
 
   #integer(field: number, base: 8 | 10, skip = 0): number | bigint {
@@ -343,16 +297,6 @@ export class LineParser {
   #problem(field: FieldName | "line" | "xattr", reason: string, hint?: string): DumpError {
     return new DumpError(this.#number, field, reason, hint);
   }
-}
-
-/** What C counts for an xattr: its bytes, the entry header, and the worst case of alignment. */
-function xattrCost(name: ByteString, value: Uint8Array): number {
-  return 7 + name.length + value.length;
-}
-
-function untilNul(text: ByteString): ByteString {
-  const nul = text.indexOf("\0");
-  return nul < 0 ? text : sliceByteString(text, 0, nul);
 }
 
 /** Decodes raw bytes of a dump into the one-byte-a-unit text that {@link LineParser} takes. */

@@ -1,28 +1,18 @@
 /**
- * What an image will hold: the inodes in their order, with the xattrs and entries that only exist on
- * disk (`.` and `..`, overlay xattrs, escaped whiteouts, the 256 stubs).
+ * What an image will hold: the inodes in their order, with the entries that only exist on disk (`.` and
+ * `..`, escaped whiteouts, the 256 stubs) and the xattrs (`inode-xattrs.ts`).
  *
  * First third of the writer: tree -> plan. `layout.ts` then gives every inode its place, `writer.ts`
  * writes the bytes. Source: composefs libcomposefs/lcfs-writer-erofs.c 1.0.8 (V0, V1); composefs-rs
  * crates/composefs/src/erofs/writer.rs 0.9.0 (V2).
  */
 
-import { byteString, byteStringFrom, compareByteStrings } from "../bytes/byte-string.ts";
+import { byteString, compareByteStrings } from "../bytes/byte-string.ts";
 import type { ByteString } from "../bytes/byte-string.ts";
-import {
-  OVERLAY_XATTR_ESCAPED_OPAQUE,
-  OVERLAY_XATTR_ESCAPED_WHITEOUT,
-  OVERLAY_XATTR_ESCAPED_WHITEOUTS,
-  OVERLAY_XATTR_METACOPY,
-  OVERLAY_XATTR_OPAQUE,
-  OVERLAY_XATTR_USERXATTR_OPAQUE,
-  OVERLAY_XATTR_USERXATTR_WHITEOUT,
-  OVERLAY_XATTR_USERXATTR_WHITEOUTS,
-  escapeOverlayName,
-} from "../overlay/names.ts";
 import { FILE_TYPE, isWhiteout, modeOf, sortedEntries } from "../tree/node.ts";
-import type { Device, Directory, Leaf, Node, Stat, Timestamp, Xattrs } from "../tree/node.ts";
+import type { Device, Directory, Leaf, Node, Stat, Timestamp } from "../tree/node.ts";
 import type { ValidatedTree } from "../tree/validate.ts";
+import { InodeXattrs } from "./inode-xattrs.ts";
 import { FORMAT_TRAITS } from "./version.ts";
 import type { FormatTraits, FormatVersion } from "./version.ts";
 import { XattrPool, sharedXattrs } from "./xattr-pool.ts";
@@ -79,25 +69,6 @@ const DOT_DOT = byteString("..");
 const SECURITY_SELINUX = byteString("security.selinux");
 const POSIX_ACL_ACCESS = byteString("system.posix_acl_access");
 const POSIX_ACL_DEFAULT = byteString("system.posix_acl_default");
-const NONE = byteString("");
-const X = byteString("x");
-const Y = byteString("y");
-
-const NO_XATTRS: readonly PooledXattr[] = [];
-
-/** What tells a nested overlay, with either kind of xattrs, of an escaped whiteout and its directory. */
-const MARKS_OF_WHITEOUT = [
-  [OVERLAY_XATTR_ESCAPED_WHITEOUT, NONE],
-  [OVERLAY_XATTR_USERXATTR_WHITEOUT, NONE],
-] as const;
-const MARKS_OF_WHITEOUTS = [
-  [OVERLAY_XATTR_ESCAPED_WHITEOUTS, NONE],
-  [OVERLAY_XATTR_USERXATTR_WHITEOUTS, NONE],
-] as const;
-const MARKS_OF_OPAQUE = [
-  [OVERLAY_XATTR_ESCAPED_OPAQUE, X],
-  [OVERLAY_XATTR_USERXATTR_OPAQUE, X],
-] as const;
 
 /** Plans an image of `tree` in the layout of `version`. */
 export function planImage(tree: ValidatedTree, version: FormatVersion): ImagePlan {
@@ -130,18 +101,17 @@ function earliest(inodes: readonly PlannedInode[]): Timestamp {
 class InodeCollector {
   readonly #tree: ValidatedTree;
   readonly #traits: FormatTraits;
-  readonly #pool: XattrPool;
+  readonly #xattrs: InodeXattrs;
   readonly #inodes: PlannedInode[] = [];
   /** Inodes of the leaves that have several names. */
   readonly #linked = new Map<Leaf, PlannedInode>();
-  readonly #escapedOf = new Map<Xattrs, PooledXattr[]>();
   /** Entries whose inode comes later. */
   readonly #deferred: { readonly dirent: PlannedDirent; readonly target: Leaf }[] = [];
 
   constructor(tree: ValidatedTree, traits: FormatTraits, pool: XattrPool) {
     this.#tree = tree;
     this.#traits = traits;
-    this.#pool = pool;
+    this.#xattrs = new InodeXattrs(traits, pool);
   }
 
   collect(): PlannedInode[] {
@@ -215,14 +185,8 @@ class InodeCollector {
       if (node.kind === "directory") nlink++;
       else if (isWhiteout(node)) holdsWhiteout = true;
     }
-    const added: (readonly [ByteString, ByteString])[] = [];
-    if (holdsWhiteout && this.#traits.escapesWhiteouts) {
-      added.push(...MARKS_OF_WHITEOUTS);
-      if (this.#traits.marksWhiteoutDirectories) added.push(...MARKS_OF_OPAQUE);
-    }
     const isRoot = parent === undefined;
-    if (isRoot && this.#traits.whiteoutStubs) added.push([OVERLAY_XATTR_OPAQUE, Y]);
-    const xattrs = this.#with(this.#escaped(directory.stat.xattrs), added);
+    const xattrs = this.#xattrs.ofDirectory(directory.stat.xattrs, { isRoot, holdsWhiteout });
     const dirents: PlannedDirent[] = [];
     const inode = this.#add(directory, modeOf(directory), nlink, xattrs, dirents);
     dirents.push({ name: DOT, inode }, { name: DOT_DOT, inode: parent ?? inode });
@@ -233,15 +197,21 @@ class InodeCollector {
     // V2 counts the names that there are; V0 and V1 believe the dump.
     const nlink = this.#traits.breadthFirst ? leaf.nlink : (this.#tree.linkCounts.get(leaf) ?? 1);
     if (this.#traits.escapesWhiteouts && isWhiteout(leaf)) {
-      const xattrs = this.#with(this.#escaped(leaf.stat.xattrs), MARKS_OF_WHITEOUT);
+      const xattrs = this.#xattrs.ofEscapedWhiteout(leaf.stat.xattrs);
       const file: Leaf = { kind: "file", stat: leaf.stat, nlink, content: EMPTY_FILE };
       return this.#add(file, FILE_TYPE.file | leaf.stat.mode, nlink, xattrs, undefined);
     }
-    return this.#add(leaf, modeOf(leaf), nlink, this.#leafXattrs(leaf), undefined);
+    return this.#add(leaf, modeOf(leaf), nlink, this.#xattrs.ofLeaf(leaf), undefined);
   }
 
   #addStub(stub: Device): PlannedInode {
-    return this.#add(stub, modeOf(stub), stub.nlink, this.#escaped(stub.stat.xattrs), undefined);
+    return this.#add(
+      stub,
+      modeOf(stub),
+      stub.nlink,
+      this.#xattrs.escaped(stub.stat.xattrs),
+      undefined,
+    );
   }
 
   #add(
@@ -268,82 +238,6 @@ class InodeCollector {
     this.#inodes.push(inode);
     return inode;
   }
-
-  /** The leaf's own and those by which overlayfs finds its content, in the order of the version. */
-  #leafXattrs(leaf: Leaf): readonly PooledXattr[] {
-    const own = this.#escaped(leaf.stat.xattrs);
-    if (leaf.kind !== "file" || leaf.content.kind === "inline") return own;
-    const { content } = leaf;
-    const digest = content.kind === "external" ? content.digest : undefined;
-    const metacopy =
-      digest === undefined
-        ? this.#pool.intern(OVERLAY_XATTR_METACOPY, NONE)
-        : this.#pool.metacopy(digest);
-    const path = content.kind === "external" ? content.path : undefined;
-    const redirect = path === undefined ? undefined : this.#pool.redirect(path);
-    return this.#traits.breadthFirst
-      ? mergeByName(own, metacopy, redirect)
-      : [metacopy, ...(redirect === undefined ? [] : [redirect]), ...own];
-  }
-
-  /** A node's own xattrs, escaped, by name. Nodes that share a map share the result. */
-  #escaped(xattrs: Xattrs): readonly PooledXattr[] {
-    if (xattrs.size === 0) return NO_XATTRS;
-    let escaped = this.#escapedOf.get(xattrs);
-    if (escaped === undefined) {
-      const names = [...xattrs.keys()].sort(compareByteStrings);
-      escaped = names.map((name) =>
-        this.#pool.intern(escapeOverlayName(name), byteStringFrom(xattrs.get(name)!)),
-      );
-      // Escaping can change the order of names; C sorts after it, V2 does not.
-      if (this.#traits.breadthFirst) escaped.sort(compareNames);
-      this.#escapedOf.set(xattrs, escaped);
-    }
-    return escaped;
-  }
-
-  /** `own` with further xattrs, each in the place of one of the same name if there is one. */
-  #with(
-    own: readonly PooledXattr[],
-    added: readonly (readonly [ByteString, ByteString])[],
-  ): readonly PooledXattr[] {
-    if (added.length === 0) return own;
-    const xattrs = added.map(([name, value]) => this.#pool.intern(name, value));
-    const kept = own.filter(({ name }) => !xattrs.some((xattr) => xattr.name === name));
-    return [...kept, ...xattrs].sort(compareNames);
-  }
-}
-
-function compareNames(a: PooledXattr, b: PooledXattr): number {
-  return compareByteStrings(a.name.full, b.name.full);
-}
-
-/** Puts the two into the order of `own`. Mostly they are the last; this runs once a file. */
-function mergeByName(
-  own: readonly PooledXattr[],
-  metacopy: PooledXattr,
-  redirect: PooledXattr | undefined,
-): PooledXattr[] {
-  const merged = withBehind(own, metacopy, redirect);
-  const last = own[own.length - 1];
-  const inOrder = last === undefined || last.name.full < metacopy.name.full;
-  return inOrder ? merged : merged.sort(compareNames);
-}
-
-/** Of exactly the size that it needs: an array that grows has room for 16 more, 13 MB in 100,000 files. */
-function withBehind(
-  own: readonly PooledXattr[],
-  metacopy: PooledXattr,
-  redirect: PooledXattr | undefined,
-): PooledXattr[] {
-  if (redirect === undefined) return own.length === 0 ? [metacopy] : [...own, metacopy];
-  if (own.length === 0) return [metacopy, redirect];
-  if (own.length === 1) return [own[0]!, metacopy, redirect];
-  const all = new Array<PooledXattr>(own.length + 2);
-  for (let i = 0; i < own.length; i++) all[i] = own[i]!;
-  all[own.length] = metacopy;
-  all[own.length + 1] = redirect;
-  return all;
 }
 
 const EMPTY_FILE = { kind: "inline", data: new Uint8Array(0) } as const;

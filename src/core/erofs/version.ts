@@ -5,6 +5,8 @@
  * the `composefs_version` field of the header.
  */
 
+import type { ValidatedTree } from "../tree/validate.ts";
+
 /** `composefs_version` of the header. */
 export type FormatVersion = 0 | 1 | 2;
 
@@ -53,3 +55,14 @@ export const FORMAT_TRAITS: Readonly<Record<FormatVersion, FormatTraits>> = {
 /** What C `mkcomposefs` uses unless told: the lowest and the highest version it may choose. */
 export const DEFAULT_MIN_VERSION = 0;
 export const DEFAULT_MAX_VERSION = 1;
+
+/**
+ * Chooses between V0 and V1 as C `mkcomposefs` does: the lowest allowed, but V1 for a tree with
+ * whiteouts where `maxVersion` allows it. A `maxVersion` below `minVersion` counts as equal to it.
+ */
+export function chooseFormatVersion(
+  tree: ValidatedTree,
+  range: { readonly minVersion: 0 | 1; readonly maxVersion: 0 | 1 },
+): 0 | 1 {
+  return tree.hasWhiteouts && range.maxVersion === 1 ? 1 : range.minVersion;
+}

@@ -57,17 +57,6 @@ export interface WriteImageOptions {
 /** Bytes between two calls of `onMade`: 20 ms of work. */
 const MADE_STEP = 1 << 22;
 
-/**
- * Chooses between V0 and V1 as C `mkcomposefs` does: the lowest allowed, but V1 for a tree with
- * whiteouts where `maxVersion` allows it. A `maxVersion` below `minVersion` counts as equal to it.
- */
-export function chooseFormatVersion(
-  tree: ValidatedTree,
-  range: { readonly minVersion: 0 | 1; readonly maxVersion: 0 | 1 },
-): 0 | 1 {
-  return tree.hasWhiteouts && range.maxVersion === 1 ? 1 : range.minVersion;
-}
-
 /** Returns the image. The buffer is the caller's. */
 export function writeImage(tree: ValidatedTree, options: WriteImageOptions): Uint8Array {
   const plan = planImage(tree, options.version);
