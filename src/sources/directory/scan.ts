@@ -26,6 +26,7 @@ import { limitsFor } from "./open-files.ts";
 import type { Limits } from "./open-files.ts";
 import type { OpenDirectory } from "./open-directory.ts";
 import type { ScanCounts, ScanOptions, ScanResult } from "./options.ts";
+import { PendingAnswers } from "./pending-answers.ts";
 import { asReadError, cannotRead, joinPath } from "./read-error.ts";
 import { xattrChoice } from "./read-xattrs.ts";
 import { TaskPool } from "./task-pool.ts";
@@ -64,10 +65,7 @@ class Scan {
   readonly #large: LargeFileReader;
   readonly #walk: DirectoryWalk;
   readonly #linked = new Map<Leaf, LinkedLeaf>();
-  /** Tasks without a reply, and who waits for one. */
-  #unanswered = 0;
-  #onAnswer: (() => void) | undefined;
-  #failure: { readonly error: unknown } | undefined;
+  readonly #pending = new PendingAnswers();
   #committed = false;
   #walked = false;
   #read = 0;
@@ -130,7 +128,7 @@ class Scan {
   async close(): Promise<void> {
     this.#options.signal?.removeEventListener("abort", this.#cancel);
     this.#cancel();
-    while (this.#unanswered > 0) await this.#answer();
+    await this.#pending.all();
     if (!this.#committed) await this.#store?.discard();
     await this.#pool.close();
     this.#walk.abandon();
@@ -143,16 +141,16 @@ class Scan {
       this.#assertRunning();
       this.#store?.sealIfLarge(this.#pool);
       if (this.#store?.isFull === true) await this.#store.settle();
-      if (this.#unanswered >= this.#limits.batches) {
-        await this.#answer();
+      if (this.#pending.count >= this.#limits.batches) {
+        await this.#pending.next();
       } else if (walk.waiting === "batch" || (walk.waiting === "some" && !walk.hasFound)) {
         this.#submit(walk.takeBatch());
       } else if (walk.hasFound) {
         walk.enter();
-      } else if (this.#unanswered > 0) {
+      } else if (this.#pending.count > 0) {
         // A file system that hides types may still bring directories.
         this.#walked = true;
-        await this.#answer();
+        await this.#pending.next();
       } else {
         return;
       }
@@ -164,18 +162,7 @@ class Scan {
       return { dirfd: directory.fd, names: `${names.join("/")}/`, types };
     });
     const reply = this.#pool.submit({ kind: "entries", parts });
-    this.#awaitAnswer(reply.then((done) => this.#take(batch, done)));
-  }
-
-  /** Counts what is under way, and keeps the first failure. */
-  #awaitAnswer(answer: Promise<void>): void {
-    this.#unanswered++;
-    void answer
-      .catch((error: unknown) => (this.#failure ??= { error }))
-      .finally(() => {
-        this.#unanswered--;
-        this.#onAnswer?.();
-      });
+    this.#pending.add(reply.then((done) => this.#take(batch, done)));
   }
 
   /** Puts what a thread has read into the tree, and hands in again what it has not. */
@@ -185,7 +172,7 @@ class Scan {
     this.#read += reply.done;
     const large = [...reply.large];
     try {
-      if (this.#failure === undefined) this.#insertAll(batch, reply, large);
+      if (!this.#pending.hasFailed) this.#insertAll(batch, reply, large);
     } finally {
       for (const fd of large) close(fd);
     }
@@ -219,7 +206,7 @@ class Scan {
         return this.#walk.find(directory, name);
       case "large":
         directory.retain();
-        return this.#awaitAnswer(this.#readLarge(directory, name, large.shift()!));
+        return this.#pending.add(this.#readLarge(directory, name, large.shift()!));
       case "leaf":
         return this.#insertLeaf(directory, name, entry.leaf, entry.inode);
       default:
@@ -272,13 +259,6 @@ class Scan {
     this.#committed = true;
   }
 
-  /** Waits for the next reply. */
-  #answer(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#onAnswer = resolve;
-    });
-  }
-
   readonly #cancel = (): void => {
     Atomics.store(new Int32Array(this.#cancelled), 0, 1);
   };
@@ -290,7 +270,7 @@ class Scan {
   #assertRunning(): void {
     // An abort makes threads stop in the middle, and they have no better word for it.
     this.#options.signal?.throwIfAborted();
-    if (this.#failure !== undefined) throw this.#failure.error;
+    this.#pending.assertNoFailure();
   }
 
   #report(): void {
