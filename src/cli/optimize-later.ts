@@ -3,8 +3,9 @@
 import { setFlagsFromString } from "node:v8";
 
 /**
- * Sixteen times the default. A pull is over in seconds and keeps all processors busy: optimizing in the
- * background took a fifth of its time, most of it for code that ran a few times more.
+ * Sixteen times the default. A pull or a scan is over in seconds and keeps all processors busy: optimizing
+ * in the background took a fifth of the time of a pull, most of it for code that ran a few times more. One
+ * thread alone, as from a dump to an image, leaves a processor to the compiler and is slower with this.
  */
 const INTERRUPT_BUDGET = 1_081_344;
 

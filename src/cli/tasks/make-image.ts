@@ -11,6 +11,7 @@ import { computeFsVerityDigest } from "../../core/fsverity/hasher.ts";
 import type { Directory } from "../../core/tree/node.ts";
 import { validateTree } from "../../core/tree/validate.ts";
 import { walkTree } from "../../core/tree/walk.ts";
+import { optimizeLater } from "../optimize-later.ts";
 import { readDumpFile } from "../arguments/load-tree.ts";
 import type { Invocation } from "../command-line/invocation.ts";
 import type { ProgressEvent } from "../output/progress.ts";
@@ -68,6 +69,8 @@ export async function readSource(
   },
 ): Promise<Directory> {
   if (content.fromFile) return readDumpFile(content.source, { strict: content.strict });
+  // Ten per cent of the time of 10,000 files; of ten times as many, nothing.
+  optimizeLater();
   const { scanDirectory } = await import("../../sources/directory/mod.ts");
   const { root } = await scanDirectory(content.source, { ...content.scan, ...options });
   return root;
