@@ -4,8 +4,9 @@
 
 import type { ByteString } from "../../core/bytes/byte-string.ts";
 import { chooseFormatVersion } from "../../core/erofs/version.ts";
-import { writeImage } from "../../core/erofs/writer.ts";
 import type { FormatVersion } from "../../core/erofs/version.ts";
+import { writeImage } from "../../core/erofs/writer.ts";
+import type { WriteImageOptions } from "../../core/erofs/writer.ts";
 import type { FsVerityDigest } from "../../core/fsverity/digest.ts";
 import { computeFsVerityDigest } from "../../core/fsverity/hasher.ts";
 import type { Directory } from "../../core/tree/node.ts";
@@ -94,12 +95,11 @@ export interface BuiltImage {
 export function buildImage(
   root: Directory,
   range: VersionRange,
-  onMade?: (image: Uint8Array, end: number) => void,
+  onMade?: WriteImageOptions["onMade"],
 ): BuiltImage {
   const tree = validateTree(root);
   const version = "version" in range ? range.version : chooseFormatVersion(tree, range);
-  const bytes = writeImage(tree, onMade === undefined ? { version } : { version, onMade });
-  return { bytes, version };
+  return { bytes: writeImage(tree, { version, onMade }), version };
 }
 
 /** The fs-verity digest that names and seals an image. */

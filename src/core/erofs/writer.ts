@@ -51,7 +51,7 @@ export interface WriteImageOptions {
    * Called every few megabytes with the image, of which the bytes before `end` are as they will be:
    * another thread can write them to a file while the rest is made.
    */
-  readonly onMade?: (image: Uint8Array, end: number) => void;
+  readonly onMade?: ((image: Uint8Array, end: number) => void) | undefined;
 }
 
 /** Bytes between two calls of `onMade`: 20 ms of work. */

@@ -18,13 +18,12 @@ import {
   O_RDONLY,
   close,
   discardTemporaryFile,
-  isErrno,
   lstatat,
   lstatatIfExists,
-  mkdirat,
+  mkdiratIfMissing,
   openat,
   readDirectory,
-  rmdirat,
+  rmdiratIfEmpty,
   syncfsInBackground,
 } from "../../floor/mod.ts";
 import type { Fd } from "../../floor/mod.ts";
@@ -184,7 +183,7 @@ export class ObjectStore {
     for (const object of this.#group) discardTemporaryFile(object, this.#dirfd);
     this.#group = [];
     if (this.#made.length === 0) return;
-    for (const prefix of this.#prefixes) removeIfEmpty(this.#dirfd, prefix);
+    for (const prefix of this.#prefixes) rmdiratIfEmpty(this.#dirfd, prefix);
     removeDirectories(this.#made);
   }
 
@@ -244,13 +243,9 @@ export class ObjectStore {
   /** Makes the directory `XX`, or checks that it is one. */
   #makePrefix(prefix: ByteString): void {
     if (this.#prefixes.has(prefix)) return;
-    try {
-      mkdirat(this.#dirfd, prefix, DIRECTORY_MODE);
-    } catch (error) {
-      if (!isErrno(error, "EEXIST")) throw error;
-      if ((lstatat(this.#dirfd, prefix).mode & S_IFMT) !== FILE_TYPE.directory) {
-        throw new ObjectFailure(`"${prefix}" in it is not a directory`);
-      }
+    const isThere = !mkdiratIfMissing(this.#dirfd, prefix, DIRECTORY_MODE);
+    if (isThere && (lstatat(this.#dirfd, prefix).mode & S_IFMT) !== FILE_TYPE.directory) {
+      throw new ObjectFailure(`"${prefix}" in it is not a directory`);
     }
     this.#prefixes.add(prefix);
   }
@@ -260,22 +255,9 @@ function makeDirectories(path: ByteString, made: ByteString[]): void {
   if (lstatatIfExists(AT_FDCWD, path) !== undefined) return;
   const slash = path.replace(/\/+$/, "").lastIndexOf("/");
   if (slash > 0) makeDirectories(sliceByteString(path, 0, slash), made);
-  try {
-    mkdirat(AT_FDCWD, path, DIRECTORY_MODE);
-    made.push(path);
-  } catch (error) {
-    if (!isErrno(error, "EEXIST")) throw error;
-  }
+  if (mkdiratIfMissing(AT_FDCWD, path, DIRECTORY_MODE)) made.push(path);
 }
 
 function removeDirectories(made: readonly ByteString[]): void {
-  for (const path of [...made].reverse()) removeIfEmpty(AT_FDCWD, path);
-}
-
-function removeIfEmpty(dirfd: Fd, path: ByteString): void {
-  try {
-    rmdirat(dirfd, path);
-  } catch (error) {
-    if (!isErrno(error, "ENOTEMPTY", "EEXIST", "ENOENT")) throw error;
-  }
+  for (const path of [...made].reverse()) rmdiratIfEmpty(AT_FDCWD, path);
 }

@@ -48,8 +48,7 @@ export interface ImportedLayers {
   readonly imported: Map<OciDigest, ImportedLayer>;
   /**
    * Fulfilled when no objects are on their way any more: these are durable and named, or, where they are few,
-   * left to the transaction. The transaction may be given more meanwhile;
-   * it must be neither committed nor discarded before.
+   * left to the transaction. That may be given more meanwhile; it is neither to be committed nor discarded.
    */
   readonly published: Promise<void>;
 }
