@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
-import { makePartitionedDisk, vmDescribe, vmTest, WriteLog } from "./harness/mod.ts";
+import { checkDisks, vmDescribe, vmTest, WriteLog } from "./harness/mod.ts";
 import type { Bench } from "./harness/mod.ts";
 import { mountDisks, writeFiles } from "./harness/store.ts";
 
@@ -47,26 +47,17 @@ function randomNumbers(seed: number): () => number {
   };
 }
 
-/** Checks disks in one machine. */
-async function checkDisks(
+function checkStores(
   bench: Bench,
   source: string,
   disks: readonly string[],
   format: string,
 ): Promise<Found[]> {
-  const together = join(bench.directory, "together");
-  makePartitionedDisk(together, disks);
-  const machine = await bench.boot({
-    tier: "saved-state",
-    disks: [source, together],
-    limit: 200_000,
+  return checkDisks<Found>(bench, {
+    script: "check-store.mjs",
+    prepare: "modprobe virtio_blk && mount -o ro /dev/vda /a",
+    ...{ source, disks, format, limit: 200_000 },
   });
-  await machine.output("modprobe virtio_blk && mount -o ro /dev/vda /a");
-  const devices = disks.map((_, index) => `/dev/vdb${index + 1}`);
-  const printed = await machine.output(`node /opt/check-store.mjs ${format} ${devices.join(" ")}`, {
-    timeout: 180_000,
-  });
-  return printed.split("\n").map((line) => JSON.parse(line) as Found);
 }
 
 for (const format of ["ext4", "btrfs"] as const) {
@@ -93,7 +84,7 @@ for (const format of ["ext4", "btrfs"] as const) {
         log.cut(empty, disk, moment, () => random() < 0.5);
         return disk;
       });
-      const found = await checkDisks(bench, source, disks, format);
+      const found = await checkStores(bench, source, disks, format);
 
       expect(found.length).toBe(disks.length);
       for (const [number, state] of found.entries()) {
@@ -124,7 +115,7 @@ for (const format of ["ext4", "btrfs"] as const) {
         await machine.powerCut();
         disks.push(disk);
       }
-      for (const state of await checkDisks(bench, source, disks, format)) {
+      for (const state of await checkStores(bench, source, disks, format)) {
         expect(state.problems).toEqual([]);
         expect(state.again).toMatchObject({ status: 0, objects: FILES });
       }

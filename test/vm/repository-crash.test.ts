@@ -5,7 +5,7 @@
 
 import { join } from "node:path";
 import { expect } from "vitest";
-import { WriteLog, makePartitionedDisk, vmDescribe, vmTest } from "./harness/mod.ts";
+import { WriteLog, checkDisks, vmDescribe, vmTest } from "./harness/mod.ts";
 import { mountDisks, writeFiles } from "./harness/store.ts";
 
 const CUTS = { ext4: 12, btrfs: 8 } as const;
@@ -44,22 +44,11 @@ for (const format of ["ext4", "btrfs"] as const) {
           log.cut(empty, disk, moment, () => !isLast && Math.random() < 0.5);
           return disk;
         });
-        const together = join(bench.directory, "together");
-        makePartitionedDisk(together, disks);
-        const checker = await bench.boot({
-          tier: "saved-state",
-          disks: [source, together],
-          limit: 400_000,
+        const found = await checkDisks<Found>(bench, {
+          script: "check-repository.mjs",
+          prepare: "modprobe virtio_blk",
+          ...{ source, disks, format, limit: 400_000 },
         });
-        await checker.output("modprobe virtio_blk");
-        const devices = disks.map((_, index) => `/dev/vdb${index + 1}`);
-        const printed = await checker.output(
-          `node /opt/check-repository.mjs ${format} ${devices.join(" ")}`,
-          {
-            timeout: 380_000,
-          },
-        );
-        const found = printed.split("\n").map((line) => JSON.parse(line) as Found);
 
         expect(found.length).toBe(disks.length);
         for (const [number, state] of found.entries()) {
